@@ -1,0 +1,50 @@
+# Everything a developer does with firstline; works with GNU make 3.81 and newer.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+PYTHON_VERSION_IS_FINE := import sys; sys.exit(sys.version_info < (3, 11))
+
+.PHONY: help install lock lint test demo bench
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+install: $(INSTALLED) ## Make .venv with exactly the locked packages, and firstline itself
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || \
+		{ echo "firstline needs Python 3.11 or newer, and there is no $(PYTHON)." >&2; exit 1; }
+	@$(PYTHON) -c '$(PYTHON_VERSION_IS_FINE)' || \
+		{ echo "firstline needs Python 3.11 or newer, and $(PYTHON) is older: make PYTHON=python3.12 install" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) cannot make virtual environments: install python3-venv (Debian: apt-get install python3-venv)." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -c '$(PYTHON_VERSION_IS_FINE)' || \
+		{ echo "The Python in .venv is older than 3.11: delete .venv and try again." >&2; exit 1; }
+	@echo "Installing the locked packages into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
+	@command -v uv >/dev/null || \
+		{ echo "make lock needs uv: install it (pip install uv)." >&2; exit 1; }
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
+		--extra dev --output-file requirements.lock pyproject.toml
+
+lint: install ## Check style, formatting, types and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+test: install lint ## Lint, then run every test against real servers
+	@$(BIN)/python -m pytest
+
+demo: install ## Watch a support desk at work, on servers that are gone afterwards
+	@$(BIN)/firstline demo
+
+bench: install ## Measure throughput and latency on this machine
+	@$(BIN)/python -m benchmarks

@@ -1,0 +1,1 @@
+"""Kafka in: reading records, decoding them, and applying them exactly once."""

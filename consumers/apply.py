@@ -1,0 +1,99 @@
+"""One batch, one transaction: every command applied exactly once, in order."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from consumers.fold import Folded, Standing, fold
+from consumers.records import Delivery, Item, Poison, Refused
+from consumers.save import save, stage
+from domain.decide import Limits
+from storage import dead_letters, inbox, positions
+from storage import facts as facts_of
+from storage.database import Transaction, begin
+from storage.facts import Facts
+from storage.positions import Partition
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Decoded records in order, and the stretch of each partition that they come from.
+
+    A span runs from where reading went on to past the last record read: offsets in between that
+    hold no record, as of aborted transactions, belong to it.
+    """
+
+    items: Sequence[Item]
+    spans: Mapping[Partition, range]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a batch came to. ``repeated`` counts records that had been applied before."""
+
+    records: int = 0
+    repeated: int = 0
+    messages: int = 0
+    letters: Counter[str] = field(default_factory=Counter)
+
+
+async def apply_batch(
+    engine: AsyncEngine, batch: Batch, now: datetime, limits: Limits
+) -> Applied:
+    """Apply every command exactly once, in order, in one transaction.
+
+    Returns after the commit; only then may offsets be committed. If the process dies in between,
+    the batch comes back, and the positions tell that it was applied. Raises what Postgres raises,
+    and `storage.positions.PositionBehind`: then nothing happened, or the commit is in doubt and
+    the same batch may be applied again.
+    """
+    async with begin(engine) as tx:
+        items = _fresh(batch, await positions.move(tx, batch.spans))
+        standing = await _claim(tx, items)
+        facts = await _lock(tx, items)
+        folded = fold(facts, standing, items, now, limits)
+        await save(tx, folded, facts, now)
+        staged = await stage(tx, folded, facts)
+    return _applied(batch, items, folded, staged)
+
+
+def _fresh(batch: Batch, before: Mapping[Partition, int]) -> list[Item]:
+    """The items that were not applied before: at or past their partition's position."""
+    return [
+        item
+        for item in batch.items
+        if item.record.offset >= before[Partition(item.record.topic, item.record.partition)]
+    ]
+
+
+async def _claim(tx: Transaction, items: Sequence[Item]) -> Standing:
+    """What is known of the commands: answered before, or parked."""
+    deliveries = [
+        item.delivery if isinstance(item, Poison) else item
+        for item in items
+        if isinstance(item, (Delivery, Poison))
+    ]
+    known = await inbox.known(tx, [delivery.command.command_id for delivery in deliveries])
+    sessions = {(one.command.account_id, one.command.session_id) for one in deliveries}
+    return Standing(known, await dead_letters.lock_parked(tx, sessions))
+
+
+async def _lock(tx: Transaction, items: Sequence[Item]) -> Facts:
+    """What the commands are decided on."""
+    return await facts_of.lock(
+        tx,
+        [item.command for item in items if isinstance(item, Delivery)],
+        {item.session_id for item in items if isinstance(item, Refused)},
+    )
+
+
+def _applied(batch: Batch, items: Sequence[Item], folded: Folded, staged: int) -> Applied:
+    return Applied(
+        len(items),
+        len(batch.items) - len(items),
+        staged,
+        Counter(type(letter).__name__ for letter in folded.letters),
+    )

@@ -1,0 +1,117 @@
+"""One bad record must not stop the others: a batch that fails is applied in halves.
+
+Halves are transactions of their own, in order. What is left alone with its fault is a poison
+command: it is kept as a dead letter and parks its session, and everything else flows on.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from consumers.apply import Applied, Batch, apply_batch
+from consumers.records import Delivery, Item, Poison
+from domain.decide import Limits
+from storage.faults import Fault, classify, describe
+from storage.positions import Partition, PositionBehind
+
+_log = structlog.get_logger()
+
+_TRIES = 3
+
+
+class Unavailable(Exception):
+    """A server is away, or a race does not end. Nothing is skipped: try the rest again later."""
+
+
+class DeploymentWrong(Exception):
+    """The database is not what this version needs. The worker stops; an operator migrates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applier:
+    """Applies batches to one database."""
+
+    engine: AsyncEngine
+    limits: Limits
+
+    async def apply(self, batch: Batch, now: datetime) -> Applied:
+        """Apply a batch; isolate what cannot be applied for a reason of its own.
+
+        Raises `Unavailable` (try the same batch again: the positions know how far it came),
+        `DeploymentWrong`, and `PositionBehind`.
+        """
+        error: Exception
+        for attempt in range(_TRIES):
+            try:
+                return await apply_batch(self.engine, batch, now, self.limits)
+            except PositionBehind:
+                raise
+            except Exception as caught:  # noqa: BLE001 - sorted out by class
+                error = caught
+            match classify(error):
+                case Fault.WAIT:
+                    raise Unavailable(describe(error)) from error
+                case Fault.STOP:
+                    raise DeploymentWrong(describe(error)) from error
+                case Fault.OWN:
+                    break
+                case Fault.AGAIN:
+                    _log.info("batch again", attempt=attempt + 1, error=describe(error))
+                    await asyncio.sleep(random.uniform(0.005, 0.05) * (attempt + 1))  # noqa: S311
+        return await self._isolate(batch, now, error)
+
+    async def _isolate(self, batch: Batch, now: datetime, error: Exception) -> Applied:
+        if len(batch.items) > 1:
+            first, second = halves(batch)
+            return _sum(await self.apply(first, now), await self.apply(second, now))
+        if classify(error) is Fault.AGAIN or not batch.items:
+            raise Unavailable(describe(error)) from error
+        (item,) = batch.items
+        if not isinstance(item, Delivery):
+            # Nothing of a refusal or a dead letter is ours to fail on: stop before it is lost.
+            raise DeploymentWrong(describe(error)) from error
+        _log.error("poison command", error=describe(error), **where(item))
+        return await self.apply(replace(batch, items=[Poison(item, describe(error))]), now)
+
+
+def halves(batch: Batch) -> tuple[Batch, Batch]:
+    """The batch in two, in order, each with its part of the spans."""
+    middle = len(batch.items) // 2
+    first, second = batch.items[:middle], batch.items[middle:]
+    ends = {_partition(item): item.record.offset + 1 for item in first}
+    starts = {
+        partition: range(ends.get(partition, span.start), span.stop)
+        for partition, span in batch.spans.items()
+    }
+    return (
+        Batch(first, {p: range(batch.spans[p].start, end) for p, end in ends.items()}),
+        Batch(second, starts),
+    )
+
+
+def where(item: Item) -> dict[str, object]:
+    """Where a record came from, for logs."""
+    record = item.record
+    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+
+
+def _partition(item: Item) -> Partition:
+    return Partition(item.record.topic, item.record.partition)
+
+
+def _sum(*parts: Applied) -> Applied:
+    letters: Counter[str] = Counter()
+    for part in parts:
+        letters.update(part.letters)
+    return Applied(
+        sum(part.records for part in parts),
+        sum(part.repeated for part in parts),
+        sum(part.messages for part in parts),
+        letters,
+    )
+

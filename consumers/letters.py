@@ -1,0 +1,52 @@
+"""What is kept of records that get no answer now: dead letters, and commands that are parked."""
+
+from consumers.records import DeadLetter, Delivery, Poison, Reason, Record
+from producers.ids import dead_letter_id
+from storage.dead_letters import DeadLetterRow, ParkedCommand
+from storage.inbox import Claim
+
+Letter = DeadLetter | Poison | Delivery
+"""An unreadable record, a poison command, or a command parked behind one."""
+
+_BEHIND = "waits behind a poison command of its session"
+
+
+def row(letter: Letter) -> DeadLetterRow:
+    """The letter as it is stored and sent."""
+    match letter:
+        case DeadLetter(record=record, reason=reason, detail=detail):
+            return _row(record, reason, detail, None)
+        case Poison(delivery=delivery, detail=detail):
+            return _row(delivery.record, Reason.POISON, detail, delivery)
+        case Delivery(record=record):
+            return _row(record, Reason.PARKED, _BEHIND, letter)
+
+
+def claim(delivery: Delivery, reply: bytes | None) -> Claim:
+    """The command's row in the inbox; without a reply it is parked."""
+    command = delivery.command
+    return Claim(
+        command.command_id, command.account_id, command.session_id, delivery.digest, reply
+    )
+
+
+def _row(
+    record: Record, reason: Reason, detail: str, delivery: Delivery | None
+) -> DeadLetterRow:
+    command = None
+    if delivery is not None:
+        command = ParkedCommand(
+            delivery.command.account_id, delivery.command.session_id, delivery.command.command_id
+        )
+    return DeadLetterRow(
+        dead_letter_id(record.topic, record.partition, record.offset),
+        reason.value,
+        detail,
+        record.topic,
+        record.partition,
+        record.offset,
+        record.key,
+        [(name.encode(errors="replace"), value) for name, value in record.headers],
+        record.value,
+        command,
+    )

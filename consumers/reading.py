@@ -1,0 +1,122 @@
+"""Where to read on: the database's positions, not Kafka's committed offsets."""
+
+import asyncio
+from collections.abc import Iterable
+
+import structlog
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from consumers.raw_consumer import RawConsumer
+from storage import positions
+from storage.database import begin
+from storage.faults import Fault, classify, describe
+from storage.positions import Partition
+
+_log = structlog.get_logger()
+
+_DRAIN_SECONDS = 20.0
+_SHORTEST_PAUSE = 0.05
+_LONGEST_PAUSE = 5.0
+_PASSING = frozenset({Fault.AGAIN, Fault.WAIT})
+
+
+class PositionBeyondEnd(Exception):
+    """A position lies past the partition's end: the topic was made anew, or is another cluster's."""
+
+    def __init__(self, partition: Partition, position: int, end: int) -> None:
+        super().__init__(
+            f"{partition.topic}/{partition.number} ends at {end}, but {position} is the next offset"
+            " to apply: the topic was created anew, or this is another Kafka cluster. Check"
+            " FIRSTLINE_KAFKA_BOOTSTRAP and FIRSTLINE_TOPIC_PREFIX. If the topic really is new,"
+            " delete its rows from the table positions, and the worker starts at its beginning."
+        )
+
+
+async def seek_to_positions(
+    engine: AsyncEngine, consumer: RawConsumer, partitions: Iterable[TopicPartition]
+) -> None:
+    """Read on at what the database says; a partition without a position starts at its beginning.
+
+    Raises `PositionBeyondEnd`.
+    """
+    partitions = list(partitions)
+    if not partitions:
+        return
+    oldest = await consumer.beginning_offsets(partitions)
+    ends = await consumer.end_offsets(partitions)
+    async with begin(engine) as tx:
+        known = await positions.read(tx, [_ours(partition) for partition in partitions])
+        opened = await positions.open_at(
+            tx, {_ours(partition): oldest[partition] for partition in partitions}
+        )
+    for partition in partitions:
+        ours = _ours(partition)
+        position = opened[ours]
+        if position > ends[partition]:
+            raise PositionBeyondEnd(ours, position, ends[partition])
+        if known.get(ours, position) < position:
+            _log.error(
+                "Kafka deleted commands before they were applied: retention is too short",
+                topic=ours.topic,
+                partition=ours.number,
+                lost=position - known[ours],
+            )
+        consumer.seek(partition, position)
+
+
+class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Seeks on assignment, and lets the batch at hand end before partitions go."""
+
+    def __init__(self, engine: AsyncEngine, failed: asyncio.Future[None]) -> None:
+        self._engine = engine
+        self._failed = failed
+        self.consumer: RawConsumer | None = None
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.assigned = asyncio.Event()
+
+    def fail(self, error: Exception) -> None:
+        """Say that reading cannot go on: the client itself swallows what listeners raise."""
+        if not self._failed.done():
+            self._failed.set_exception(error)
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Wait for the batch at hand, within bounds: the positions hold even without it."""
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS if revoked else 0):
+                await self.idle.wait()
+        except TimeoutError:
+            _log.warning("partitions go while a batch is applied", partitions=len(revoked))
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Seek, however long the servers are away; any other error ends the worker."""
+        try:
+            await self._seek(assigned)
+        except Exception as error:  # noqa: BLE001 - handed on
+            self.fail(error)
+        self.assigned.set()
+
+    async def _seek(self, assigned: set[TopicPartition]) -> None:
+        if self.consumer is None:
+            msg = "partitions were assigned before the consumer was made"
+            raise RuntimeError(msg)
+        pause = _SHORTEST_PAUSE
+        while True:
+            try:
+                await seek_to_positions(self._engine, self.consumer, assigned)
+            except PositionBeyondEnd:
+                raise
+            except Exception as error:
+                if not isinstance(error, KafkaError) and classify(error) not in _PASSING:
+                    raise
+                _log.warning("positions not read yet", error=describe(error), seconds=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                return
+
+
+def _ours(partition: TopicPartition) -> Partition:
+    return Partition(partition.topic, partition.partition)

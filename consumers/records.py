@@ -1,0 +1,109 @@
+"""What a batch consists of: records as they came, and what decoding makes of each.
+
+    Record ──decode──► Delivery     a command, to be applied
+                     │ Refused      readable, but refused for what the record alone says
+                     └ DeadLetter   neither: kept as it is, no reply
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from domain.commands import Command
+from domain.decisions import Rejected
+
+
+class Record(Protocol):
+    """A record as Kafka gave it; the client's own record type fits."""
+
+    @property
+    def topic(self) -> str:
+        """The full name, prefix included."""
+
+    @property
+    def partition(self) -> int:
+        """The partition's number."""
+
+    @property
+    def offset(self) -> int:
+        """Where in the partition it stands."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The key's bytes."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The value's bytes; None for a tombstone."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """Names and values, in order; names may repeat."""
+
+
+class Source(StrEnum):
+    """Who sent a command: the topic it arrived on, never a claim in its body."""
+
+    CHAT = "chat"
+    PSA = "psa"
+    INTERNAL = "internal"
+
+
+class Reason(StrEnum):
+    """Why a record became a dead letter."""
+
+    UNREADABLE = "unreadable"
+    TOO_LARGE = "too_large"
+    POISON = "poison"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A command as it arrived. ``digest`` is the SHA-256 of the value's bytes."""
+
+    record: Record
+    source: Source
+    command: Command
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A readable record that is refused without looking at anything but itself."""
+
+    record: Record
+    command_id: str
+    session_id: str
+    account_id: str | None
+    correlation: str | None
+    rejected: Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that nobody can be answered for. ``detail`` has no text of the payload."""
+
+    record: Record
+    reason: Reason
+    detail: str
+
+
+Decoded = Delivery | Refused | DeadLetter
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """A command that cannot be applied for a reason of its own; it parks its session."""
+
+    delivery: Delivery
+    detail: str
+
+    @property
+    def record(self) -> Record:
+        """The record that it came as."""
+        return self.delivery.record
+
+
+Item = Decoded | Poison

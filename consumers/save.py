@@ -1,0 +1,89 @@
+"""Writing what a batch came to: one statement a table, and the messages into the outbox."""
+
+from datetime import datetime
+
+from consumers import letters
+from consumers.fold import Folded
+from domain.events import NotesUpdated, SessionEscalated, SessionResolved, StepRecorded
+from domain.history import Recorded
+from domain.sessions import Escalated
+from producers import dead_letters as dead_letter_messages
+from producers import events, states
+from producers.topics import MESSAGE_LIMIT
+from storage import dead_letters, inbox, outbox, sessions
+from storage.database import Transaction
+from storage.facts import Facts
+from storage.outbox import Message
+
+
+async def save(tx: Transaction, folded: Folded, facts: Facts, now: datetime) -> None:
+    """Write sessions, walks, escalations, audit, tickets, proposals, claims and dead letters.
+
+    Sessions that let go of a ticket are written before new ones that may take it.
+    """
+    recorded = folded.recorded
+    touched = sorted({entry.session.origin.session_id for entry in recorded})
+    await sessions.update(tx, [facts.born(one) for one in touched if one in facts.stored_sessions])
+    await sessions.insert(
+        tx, [facts.born(one) for one in touched if one not in facts.stored_sessions]
+    )
+    await sessions.add_steps(
+        tx,
+        [
+            (entry.command.session_id, entry.event)
+            for entry in recorded
+            if isinstance(entry.event, StepRecorded)
+        ],
+    )
+    await sessions.put_notes(
+        tx,
+        {
+            entry.command.session_id: entry.event.notes
+            for entry in recorded
+            if isinstance(entry.event, NotesUpdated)
+        },
+    )
+    await sessions.add_escalations(
+        tx,
+        [
+            (entry.session, entry.actor)
+            for entry in recorded
+            if isinstance(entry.event, SessionEscalated) and isinstance(entry.session, Escalated)
+        ],
+    )
+    await sessions.add_audit(tx, folded.audit, now)
+    await sessions.update_tickets(
+        tx,
+        {
+            key: ticket
+            for key, ticket in facts.tickets.items()
+            if ticket != facts.stored_tickets.get(key)
+        },
+    )
+    await sessions.validate_proposals(
+        tx, {proposal for entry in recorded if (proposal := _validated(entry)) is not None}
+    )
+    await inbox.save(tx, folded.claims, now)
+    await dead_letters.save(tx, [letters.row(letter) for letter in folded.letters], now)
+
+
+async def stage(tx: Transaction, folded: Folded, facts: Facts) -> int:
+    """Put everything that goes out into the outbox; return how many messages that are."""
+    messages: list[Message] = [
+        *(message for recorded in folded.recorded for message in events.messages(recorded)),
+        *folded.replies,
+        *(
+            states.message(facts.born(one))
+            for one in dict.fromkeys(entry.command.session_id for entry in folded.recorded)
+        ),
+        *(dead_letter_messages.message(letters.row(letter)) for letter in folded.letters),
+    ]
+    await outbox.stage(tx, messages, MESSAGE_LIMIT)
+    return len(messages)
+
+
+def _validated(entry: Recorded) -> str | None:
+    """The proposal that the event shows to have helped."""
+    if isinstance(entry.event, SessionResolved) and entry.event.helpful:
+        return entry.session.origin.flow_proposal_id
+    return None

@@ -1,0 +1,258 @@
+"""The worker: a FastStream subscriber over the command topics that applies what it reads.
+
+The handler settles every batch itself. It returns only when the batch is applied, or when reading
+starts again at the positions; it never raises, because FastStream would go on reading.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+from consumers.apply import Applied, Batch
+from consumers.decode import decode
+from consumers.isolate import Applier, Unavailable
+from consumers.raw_consumer import RawConsumer
+from consumers.reading import Rebalances, seek_to_positions
+from consumers.records import Record, Source
+from producers import topics
+from producers.kafka import Kafka
+from storage.blockers import watched
+from storage.positions import Partition, PositionBehind
+
+_log = structlog.get_logger()
+
+_SOURCES = {
+    topics.CHAT_COMMANDS: Source.CHAT,
+    topics.PSA_COMMANDS: Source.PSA,
+    topics.INTERNAL_COMMANDS: Source.INTERNAL,
+}
+_SESSION_TIMEOUT_MS = 30_000
+_LONGEST_PAUSE = 5.0
+_COMMIT_EVERY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Bounds of a batch, and who this worker is in its group.
+
+    ``slot`` names a member for good: a worker that comes back in the same slot is the same member
+    and has its partitions back at once.
+    """
+
+    slot: int = 0
+    batch_records: int = 1_000
+    batch_bytes: int = 8 * 1024 * 1024
+    poll_ms: int = 5
+
+
+class Worker:
+    """Consumes commands until stopped. ``failed`` is done when it cannot go on."""
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        database_url: str,
+        applier: Applier,
+        settings: WorkerSettings,
+        on_applied: Callable[[Applied], None] = lambda _: None,
+    ) -> None:
+        self._kafka = kafka
+        self._database_url = database_url
+        self._applier = applier
+        self._settings = settings
+        self._on_applied = on_applied
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._rebalances = Rebalances(applier.engine, self.failed)
+        self._broker = KafkaBroker(
+            **kafka.connection(),
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            logger=None,
+            apply_types=False,
+            serializer=None,
+        )
+        self._subscriber = self._broker.subscriber(
+            *(kafka.topic(name) for name in _SOURCES),
+            batch=True,
+            ack_policy=AckPolicy.MANUAL,
+            no_reply=True,
+            listener=self._rebalances,
+            parser=_untouched,
+            decoder=_raw,
+            group_id=f"{kafka.prefix}worker",
+            group_instance_id=f"{kafka.prefix}worker-{settings.slot}",
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            session_timeout_ms=_SESSION_TIMEOUT_MS,
+            rebalance_timeout_ms=60_000,
+            heartbeat_interval_ms=3_000,
+            max_records=settings.batch_records,
+            batch_timeout_ms=settings.poll_ms,
+        )
+        self._subscriber(self._handle)
+        self._committed_at = 0.0
+        self._applied_up_to: dict[TopicPartition, int] = {}
+
+    async def start(self) -> None:
+        """Join the group and begin to consume. Returns once partitions are assigned.
+
+        Raises what reading the positions raised.
+        """
+        await self._broker.connect()
+        config = self._broker.config.broker_config
+        config.builder = partial(self._make_consumer, **config.builder.keywords)  # type: ignore[attr-defined]
+        await self._broker.start()
+        await self._rebalances.assigned.wait()
+        if self.failed.done():
+            self.failed.result()
+
+    async def stop(self) -> None:
+        """Let the batch at hand end, commit its offsets, and leave."""
+        await self._rebalances.idle.wait()
+        await self._commit_offsets()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(10):
+                await self._broker.stop()
+
+    @property
+    def consumer(self) -> RawConsumer:
+        """The consumer at work."""
+        if self._rebalances.consumer is None:
+            msg = "the worker was not started"
+            raise RuntimeError(msg)
+        return self._rebalances.consumer
+
+    def _make_consumer(self, *names: str, **settings: Any) -> RawConsumer:  # noqa: ANN401
+        consumer = RawConsumer(
+            *names, second_reader={"bootstrap.servers": self._kafka.bootstrap}, **settings
+        )
+        self._rebalances.consumer = consumer
+        return consumer
+
+    async def _handle(self, records: Sequence[Record]) -> None:
+        self._rebalances.idle.clear()
+        try:
+            await self._apply_all(records, dict(self.consumer.spans))
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be skipped
+            self._rebalances.fail(error)
+        finally:
+            self._rebalances.idle.set()
+        if self.failed.done():
+            # Reading on would skip the batch: stay here until the process ends.
+            await asyncio.Event().wait()
+
+    async def _apply_all(self, records: Sequence[Record], spans: dict[Partition, range]) -> None:
+        for batch in self._batches(records, spans):
+            if not await self._apply(batch):
+                return
+        if time.monotonic() - self._committed_at > _COMMIT_EVERY_SECONDS:
+            await self._commit_offsets()
+
+    async def _apply(self, batch: Batch) -> bool:
+        """Apply a batch however long it takes; False where reading starts again elsewhere."""
+        pause = 0.05
+        while True:
+            if self.failed.done():
+                return False
+            try:
+                async with watched(self._database_url):
+                    applied = await self._applier.apply(batch, datetime.now(UTC))
+            except PositionBehind as error:
+                _log.warning("reading starts again at the positions", why=str(error))
+                await seek_to_positions(
+                    self._applier.engine, self.consumer, self.consumer.assignment()
+                )
+                return False
+            except Unavailable as error:
+                _log.warning("batch waits", why=str(error), seconds=pause)
+                await self._wait_and_poll(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                for partition, span in batch.spans.items():
+                    ours = TopicPartition(partition.topic, partition.number)
+                    self._applied_up_to[ours] = span.stop
+                self._on_applied(applied)
+                return True
+
+    def _batches(
+        self, records: Sequence[Record], spans: dict[Partition, range]
+    ) -> Iterator[Batch]:
+        """The fetch as batches within bounds of bytes, each record decoded by itself."""
+        begin, size = 0, 0
+        for index, record in enumerate(records):
+            size += len(record.value or b"")
+            if index > begin and size > self._settings.batch_bytes:
+                yield self._batch(records[begin:index], spans)
+                begin, size = index, len(record.value or b"")
+        yield self._batch(records[begin:], spans)
+
+    def _batch(self, records: Sequence[Record], spans: dict[Partition, range]) -> Batch:
+        """One batch; what it covers is taken off ``spans``."""
+        covered: dict[Partition, range] = {}
+        for record in records:
+            partition = Partition(record.topic, record.partition)
+            start = covered[partition].start if partition in covered else spans[partition].start
+            covered[partition] = range(start, record.offset + 1)
+        for partition, span in covered.items():
+            spans[partition] = range(span.stop, spans[partition].stop)
+        prefix = len(self._kafka.prefix)
+        return Batch([decode(one, _SOURCES[one.topic[prefix:]]) for one in records], covered)
+
+    async def _wait_and_poll(self, seconds: float) -> None:
+        """Wait, but keep polling paused partitions: who does not poll has to leave the group."""
+        paused = self.consumer.assignment()
+        self.consumer.pause(*paused)
+        try:
+            until = time.monotonic() + seconds
+            while (left := until - time.monotonic()) > 0:
+                await self.consumer.poll_paused()
+                await asyncio.sleep(min(left, 1.0))
+        finally:
+            self.consumer.resume(*(paused & self.consumer.assignment()))
+
+    async def _commit_offsets(self) -> None:
+        """Tell Kafka how far we are: a courtesy to whoever monitors lag, nothing depends on it."""
+        self._committed_at = time.monotonic()
+        owned = self.consumer.assignment()
+        offsets = {tp: end for tp, end in self._applied_up_to.items() if tp in owned}
+        if not offsets:
+            return
+        try:
+            async with asyncio.timeout(2):
+                await self.consumer.commit(offsets)
+        except Exception as error:  # noqa: BLE001 - the positions are the truth
+            _log.info("offsets not committed", error=type(error).__name__)
+
+
+async def _untouched(records: tuple[Record, ...]) -> KafkaMessage:
+    """Wrap the records without looking at them: a parser that decodes headers loses batches."""
+    return KafkaMessage(
+        body=b"", raw_message=records, headers={}, message_id="", consumer=_NO_CONSUMER
+    )
+
+
+async def _raw(message: KafkaMessage) -> object:
+    return message.raw_message
+
+
+class _NoConsumer:
+    async def commit(self) -> None:
+        """Nothing is acknowledged through FastStream."""
+
+    def seek(self, partition: object, offset: int) -> None:
+        """Nothing is negatively acknowledged either."""
+
+
+_NO_CONSUMER = _NoConsumer()

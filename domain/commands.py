@@ -1,0 +1,108 @@
+"""What a sender may ask of a session: one frozen type a command, ids as canonical UUID text."""
+
+from dataclasses import dataclass
+
+from domain.tickets import TicketRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """The fields that every command has.
+
+    ``actor_id`` is None only where the system acts. ``occurred_at`` is the sender's RFC 3339 text:
+    it is kept in the event's data and never decides anything.
+    """
+
+    command_id: str
+    session_id: str
+    account_id: str
+    actor_id: str | None = None
+    occurred_at: str | None = None
+    expected_version: int | None = None
+    correlation: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartFlow(Common):
+    """Walk the account's authored flow, at its newest version."""
+
+    ticket: TicketRef
+    flow_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartProposal(Common):
+    """Walk a proposed flow."""
+
+    ticket: TicketRef
+    flow_proposal_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartAdhoc(Common):
+    """Investigate freely: notes, no steps."""
+
+    ticket: TicketRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartAiBuild(Common):
+    """Walk a tree whose next question a language model writes."""
+
+    ticket: TicketRef
+    problem_text: str
+    category: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordStep(Common):
+    """Record an answered node of the walk."""
+
+    node_id: str
+    answer: str
+    option_id: str | None = None
+    question: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateNotes(Common):
+    """Replace the session's notes. ``notes`` is a JSON array of objects, as compact JSON text."""
+
+    notes: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolve(Common):
+    """End the session with the problem solved. ``helpful`` is None where nobody could tell."""
+
+    helpful: bool | None
+    resolution_notes: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escalate(Common):
+    """End first-line work and hand the ticket to an engineer."""
+
+    reason: str
+    reason_category: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscalateWithoutWalk(Common):
+    """Start a session that is escalated from its first moment."""
+
+    ticket: TicketRef
+    reason_category: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abandon(Common):
+    """End the session without an outcome."""
+
+    reason: str | None = None
+
+
+Start = StartFlow | StartProposal | StartAdhoc | StartAiBuild | EscalateWithoutWalk
+Command = Start | RecordStep | UpdateNotes | Resolve | Escalate | Abandon

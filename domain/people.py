@@ -1,0 +1,63 @@
+"""Who may act on sessions, and as what."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a user is in their account."""
+
+    L1_TECH = "l1_tech"
+    ENGINEER = "engineer"
+    ADMIN = "admin"
+    OWNER = "owner"
+
+
+L1_COVERAGE = "l1_coverage"
+"""What an engineer acts as while covering the first line."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person of one account."""
+
+    id: str
+    account_id: str
+    name: str
+    role: Role
+    l1_coverage: bool
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did something, and as what: ``acting_as`` is None for native first-line technicians."""
+
+    id: str
+    name: str
+    acting_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Somebody to be told about an escalation; defaults of an account have no user."""
+
+    email: str
+    user_id: str | None = None
+
+
+SYSTEM = Actor("system", "system")
+"""Who acts where nobody does: sweeps, and what follows from a ticket's own events."""
+
+
+def walker(user: User | None, account_id: str) -> Actor | None:
+    """The user as somebody who may walk sessions of the account, or None where they may not."""
+    if user is None or user.deleted or user.account_id != account_id:
+        return None
+    match user:
+        case User(role=Role.L1_TECH):
+            return Actor(user.id, user.name)
+        case User(role=Role.ENGINEER, l1_coverage=True):
+            return Actor(user.id, user.name, L1_COVERAGE)
+        case _:
+            return None

@@ -1,0 +1,115 @@
+"""The states of a session, a sum type: each holds only what exists in that state."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from domain.tickets import TicketRef
+
+
+class SessionKind(StrEnum):
+    """What the technician walks along."""
+
+    FLOW = "flow"
+    PROPOSAL = "proposal"
+    ADHOC = "adhoc"
+    AI_BUILD = "ai_build"
+
+
+class SessionStatus(StrEnum):
+    """Where a session stands; all but `ACTIVE` are final."""
+
+    ACTIVE = "active"
+    RESOLVED = "resolved"
+    ESCALATED = "escalated"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a session is from birth to deletion."""
+
+    session_id: str
+    account_id: str
+    kind: SessionKind
+    ticket: TicketRef
+    started_by: str
+    acting_as: str | None
+    started_at: datetime
+    flow_id: str | None = None
+    flow_version: int | None = None
+    flow_proposal_id: str | None = None
+    category: str | None = None
+    problem_text: str | None = None
+    previous_session_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unborn:
+    """No session has this id yet."""
+
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """The walk goes on. ``node_requested`` while an AI-built walk waits for its next question."""
+
+    origin: Origin
+    version: int
+    steps: int
+    last_activity_at: datetime
+    current_node_id: str | None = None
+    node_requested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What every ended session has."""
+
+    origin: Origin
+    version: int
+    steps: int
+    last_activity_at: datetime
+    current_node_id: str | None
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved(Ended):
+    """The problem was solved."""
+
+    helpful: bool | None
+    resolution_notes: str
+
+
+@dataclass(frozen=True, slots=True)
+class Escalated(Ended):
+    """An engineer took over, or has to."""
+
+    reason: str | None
+    reason_category: str
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned(Ended):
+    """Nobody finished it."""
+
+    reason: str | None
+
+
+Session = Unborn | Active | Resolved | Escalated | Abandoned
+Born = Active | Resolved | Escalated | Abandoned
+
+
+def status(session: Born) -> SessionStatus:
+    """The word that the outside uses for the state."""
+    match session:
+        case Active():
+            return SessionStatus.ACTIVE
+        case Resolved():
+            return SessionStatus.RESOLVED
+        case Escalated():
+            return SessionStatus.ESCALATED
+        case Abandoned():
+            return SessionStatus.ABANDONED

@@ -1,0 +1,55 @@
+"""Every failure that a person can act on, as the sentence that tells them how.
+
+    NoServers                 install what is missing, or name the servers
+    CatalogueError            mend the file
+    DeploymentWrong           migrate the database
+    PositionBeyondEnd         the topic is not the one that was read before
+    ProgressLost              the relay cannot tell what went out
+    SlotLost, LogFault …      start again
+"""
+
+import asyncpg
+from aiokafka.errors import KafkaError
+
+from consumers.isolate import DeploymentWrong
+from consumers.reading import PositionBeyondEnd
+from firstline.load import CatalogueError
+from firstline.migrate import UnknownRevision
+from firstline.servers import NoServers
+from firstline.traffic import TrafficError
+from producers.progress import ProgressUnreadable
+from producers.relay import ProgressLost
+from storage.faults import describe, sqlstate
+from storage.slots import SlotLost
+
+_SAY_IT_THEMSELVES = (
+    NoServers,
+    CatalogueError,
+    PositionBeyondEnd,
+    ProgressLost,
+    ProgressUnreadable,
+    SlotLost,
+    TrafficError,
+    UnknownRevision,
+)
+
+
+def explain(error: BaseException) -> str | None:
+    """One sentence for whoever runs the program; None for what only a developer can mend."""
+    if isinstance(error, _SAY_IT_THEMSELVES):
+        return str(error)
+    if isinstance(error, DeploymentWrong):
+        return f"the database is not as this version needs it ({error}); run `firstline migrate`"
+    state = sqlstate(error)
+    if state is not None and state.startswith("42"):
+        return (
+            f"the database is not as this version needs it ({describe(error)});"
+            " run `firstline migrate`"
+        )
+    if state is not None or isinstance(error, asyncpg.InterfaceError):
+        return f"Postgres answers {describe(error)}"
+    if isinstance(error, KafkaError):
+        return f"Kafka answers {type(error).__name__}; are FIRSTLINE_KAFKA_BOOTSTRAP and the topics right?"
+    if isinstance(error, (OSError, TimeoutError)):
+        return f"a server cannot be reached ({type(error).__name__}: {error})"
+    return None

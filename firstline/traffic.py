@@ -1,0 +1,139 @@
+"""Putting commands into Kafka from a file, and reading a topic back, for people and scripts."""
+
+import asyncio
+import base64
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from producers import topics
+from producers.kafka import Kafka
+
+_REQUEST_MS = 20_000
+
+
+class TrafficError(Exception):
+    """What is asked for cannot be sent or read; the message says why."""
+
+
+async def send_file(kafka: Kafka, file: Path, source: str) -> int:
+    """Append each line of the file as a command keyed by its session; return how many.
+
+    Lines go as they are; a line that is no JSON object with a ``session_id`` stops before
+    anything is sent. Raises `TrafficError`.
+    """
+    keyed = _read_commands(file)
+    producer = AIOKafkaProducer(
+        **kafka.connection(), enable_idempotence=True, acks="all", request_timeout_ms=_REQUEST_MS
+    )
+    topic = kafka.topic(f"commands.{source}")
+    try:
+        await producer.start()
+        appended = [await producer.send(topic, value=line, key=key) for key, line in keyed]
+        await asyncio.gather(*appended)
+    except KafkaError as error:
+        msg = f"{topic} takes no commands: {type(error).__name__}"
+        raise TrafficError(msg) from error
+    finally:
+        await producer.stop()
+    return len(keyed)
+
+
+async def print_topic(kafka: Kafka, name: str, *, follow: bool) -> None:
+    """Print every record of a topic, one JSON object a line; go on if told to follow.
+
+    Partitions are printed one after the other up to their ends, then as records arrive.
+    """
+    known = {topic.name for topic in topics.ALL}
+    if name not in known:
+        msg = f"there is no topic {name!r}; one of {', '.join(sorted(known))}"
+        raise TrafficError(msg)
+    consumer = AIOKafkaConsumer(
+        **kafka.connection(),
+        group_id=None,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    try:
+        await consumer.start()
+        partitions = await _assign(kafka, consumer, name)
+        ends = await consumer.end_offsets(partitions)
+        for partition in partitions:
+            while await consumer.position(partition) < ends[partition]:
+                _print(await consumer.getmany(partition, timeout_ms=200))
+        while follow:
+            _print(await consumer.getmany(timeout_ms=500))
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has had enough, as `head` does
+    finally:
+        await consumer.stop()
+
+
+def _read_commands(file: Path) -> list[tuple[bytes, bytes]]:
+    try:
+        lines = file.read_bytes().splitlines()
+    except OSError as error:
+        msg = f"{file} cannot be read: {error.strerror}"
+        raise TrafficError(msg) from error
+    keyed = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            session_id = json.loads(line)["session_id"]
+        except (ValueError, KeyError, TypeError):
+            session_id = None
+        if not isinstance(session_id, str):
+            msg = f"{file}:{number} is not a JSON object with a session_id; nothing was sent"
+            raise TrafficError(msg)
+        keyed.append((session_id.encode(errors="replace"), line))
+    return keyed
+
+
+async def _assign(
+    kafka: Kafka, consumer: AIOKafkaConsumer, name: str
+) -> list[TopicPartition]:
+    topic = kafka.topic(name)
+    admin = AIOKafkaAdminClient(**kafka.connection())
+    await admin.start()
+    try:
+        (described,) = await admin.describe_topics([topic])
+    finally:
+        await admin.close()
+    if described["error_code"]:
+        msg = f"{topic} does not exist; run `firstline topics`"
+        raise TrafficError(msg)
+    numbers = sorted(partition["partition"] for partition in described["partitions"])
+    partitions = [TopicPartition(topic, number) for number in numbers]
+    consumer.assign(partitions)
+    await consumer.seek_to_beginning(*partitions)
+    return partitions
+
+
+def _print(fetched: dict[TopicPartition, list["ConsumerRecord[bytes, bytes]"]]) -> None:
+    for records in fetched.values():
+        for record in records:
+            sys.stdout.write(json.dumps(_shown(record), ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def _shown(record: "ConsumerRecord[bytes, bytes]") -> Any:  # noqa: ANN401 - any JSON
+    """The value itself where it is JSON; else what there is, as base64."""
+    if record.value is None:
+        return {"key": _text(record.key), "value": None}
+    try:
+        return json.loads(record.value)
+    except ValueError:
+        headers = [[name, _text(value)] for name, value in record.headers]
+        value = base64.b64encode(record.value).decode()
+        return {"key": _text(record.key), "value_base64": value, "headers": headers}
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "replace")

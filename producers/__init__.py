@@ -1,0 +1,1 @@
+"""Kafka out: decisions as messages, and the relay that publishes them exactly once."""

@@ -1,0 +1,198 @@
+"""Recorded events as messages: CloudEvents 1.0 in structured mode, the attributes repeated as headers.
+
+The JSON event format of CloudEvents 1.0.2 and its Kafka protocol binding; ``sequence``,
+``partitionkey`` and ``recordedtime`` are registered extensions, ``causationid`` is ours.
+"""
+
+from collections.abc import Iterator
+
+from pydantic_core import to_json
+
+from domain.events import (
+    NodeRequested,
+    NotesUpdated,
+    SessionAbandoned,
+    SessionEscalated,
+    SessionResolved,
+    SessionStarted,
+    StepRecorded,
+)
+from domain.history import Recorded
+from domain.sessions import Born, Ended, status
+from producers import topics
+from producers.handover import path, summary
+from producers.ids import event_id
+from producers.json import rfc3339, spliced, without_absent
+from storage.outbox import Headers, Message
+
+CONTENT_TYPE = b"application/cloudevents+json; charset=UTF-8"
+_PATH_LIMIT = 512 * 1024
+_TYPES = {
+    SessionStarted: "firstline.session.started.v1",
+    StepRecorded: "firstline.session.step_recorded.v1",
+    NotesUpdated: "firstline.session.notes_updated.v1",
+    NodeRequested: "firstline.session.node_requested.v1",
+    SessionResolved: "firstline.session.resolved.v1",
+    SessionEscalated: "firstline.session.escalated.v1",
+    SessionAbandoned: "firstline.session.abandoned.v1",
+}
+
+
+def messages(recorded: Recorded) -> Iterator[Message]:
+    """Everything that goes out because of one event."""
+    attributes = _attributes(recorded)
+    headers = _headers(attributes)
+    key = recorded.command.session_id.encode()
+
+    def message(topic: str, data: bytes) -> Message:
+        return Message(topic, key, spliced(attributes, "data", data), headers)
+
+    data = _data(recorded)
+    yield message(topics.SESSION_EVENTS, _with_notes(recorded, data))
+    match recorded.event:
+        case SessionResolved(resolution_notes=notes):
+            yield message(topics.TICKETING, to_json({**data, "action": "close", "note": notes}))
+        case SessionEscalated() as event:
+            note = event.reason or ""
+            yield message(topics.TICKETING, to_json({**data, "action": "escalate", "note": note}))
+            yield message(topics.ENGINEER_NOTIFICATIONS, _notification(recorded, event, data))
+        case SessionAbandoned(reason=reason):
+            yield message(
+                topics.TICKETING, to_json({**data, "action": "note", "note": reason or ""})
+            )
+        case NodeRequested():
+            yield _node_request(recorded, key)
+
+
+def _attributes(recorded: Recorded) -> dict[str, object]:
+    origin = recorded.session.origin
+    time = rfc3339(recorded.event.at)
+    return {
+        "specversion": "1.0",
+        "id": event_id(recorded.command.command_id, recorded.place),
+        "type": _TYPES[type(recorded.event)],
+        "source": f"/firstline/accounts/{origin.account_id}",
+        "subject": origin.session_id,
+        "time": time,
+        "datacontenttype": "application/json",
+        "sequence": f"{recorded.session.version:010}",
+        "partitionkey": origin.session_id,
+        "causationid": recorded.command.command_id,
+        "recordedtime": time,
+    }
+
+
+def _headers(attributes: dict[str, object]) -> Headers:
+    return [
+        (b"content-type", CONTENT_TYPE),
+        *((f"ce_{name}".encode(), str(value).encode()) for name, value in attributes.items()),
+    ]
+
+
+def _data(recorded: Recorded) -> dict[str, object]:
+    """What every event's data has, and what its type adds; notes are spliced in later."""
+    session, command = recorded.session, recorded.command
+    origin, actor = session.origin, recorded.actor
+    data: dict[str, object] = {
+        "account_id": origin.account_id,
+        "session_id": origin.session_id,
+        "session_kind": origin.kind,
+        "source": recorded.source,
+        "actor": {"id": actor.id, "name": actor.name, "acting_as": actor.acting_as},
+        "ticket": {"kind": origin.ticket.kind, "id": origin.ticket.id},
+    }
+    if command.occurred_at is not None:
+        data["occurred_at"] = command.occurred_at
+    match recorded.event:
+        case SessionStarted() as event:
+            data |= without_absent(
+                {
+                    "flow_id": event.flow_id,
+                    "flow_version": event.flow_version,
+                    "flow_proposal_id": event.flow_proposal_id,
+                    "category": event.category,
+                    "problem_text": event.problem_text,
+                    "previous_session_id": event.previous_session_id,
+                }
+            )
+        case StepRecorded() as event:
+            data |= {
+                "node_id": event.node_id,
+                "question": event.question,
+                "answer": event.answer,
+                "position": event.position,
+            }
+            data |= without_absent({"option_id": event.option_id, "note": event.note})
+        case SessionResolved() as event:
+            data |= _outcome(session) | {
+                "helpful": event.helpful,
+                "resolution_notes": event.resolution_notes,
+            }
+        case SessionEscalated() as event:
+            data |= _outcome(session) | {
+                "reason": event.reason,
+                "reason_category": event.reason_category,
+            }
+        case SessionAbandoned() as event:
+            data |= _outcome(session) | {"reason": event.reason}
+    return data
+
+
+def _outcome(session: Born) -> dict[str, object]:
+    """What every outcome tells of the session that it ends."""
+    origin = session.origin
+    return {
+        "outcome": status(session),
+        "started_at": rfc3339(origin.started_at),
+        "ended_at": rfc3339(session.ended_at) if isinstance(session, Ended) else None,
+        "steps": session.steps,
+    } | without_absent(
+        {
+            "category": origin.category,
+            "flow_id": origin.flow_id,
+            "flow_version": origin.flow_version,
+        }
+    )
+
+
+def _with_notes(recorded: Recorded, data: dict[str, object]) -> bytes:
+    if isinstance(recorded.event, NotesUpdated):
+        return spliced(data, "notes", recorded.event.notes.encode())
+    return to_json(data)
+
+
+def _notification(
+    recorded: Recorded, event: SessionEscalated, data: dict[str, object]
+) -> bytes:
+    origin = recorded.session.origin
+    recipients = [
+        without_absent({"email": recipient.email, "user_id": recipient.user_id})
+        for recipient in recorded.recipients
+    ]
+    return to_json(
+        {
+            **data,
+            "dedup_key": f"firstline:{origin.session_id}",
+            "recipients": recipients,
+            "summary": summary(origin, event, recorded.walk),
+        }
+    )
+
+
+def _node_request(recorded: Recorded, key: bytes) -> Message:
+    origin = recorded.session.origin
+    value = without_absent(
+        {
+            "request_id": event_id(recorded.command.command_id, recorded.place),
+            "session_id": origin.session_id,
+            "account_id": origin.account_id,
+            "category": origin.category,
+            "problem_text": origin.problem_text,
+            "path": path(recorded.walk, _PATH_LIMIT),
+        }
+    )
+    return Message(topics.NODE_REQUESTS, key, to_json(value), JSON_HEADERS)
+
+
+JSON_HEADERS: Headers = [(b"content-type", b"application/json; charset=UTF-8")]
+"""The headers of messages that are not CloudEvents."""

@@ -1,0 +1,64 @@
+"""What an engineer is handed: the walk so far, cut to what a notification may carry."""
+
+import json
+
+from pydantic_core import to_json
+
+from domain.events import SessionEscalated, StepRecorded
+from domain.history import Walk
+from domain.sessions import Origin
+
+SUMMARY_LIMIT = 64 * 1024
+"""The largest summary, in bytes of JSON."""
+
+CUT = "… [cut]"
+"""What stands at the end of a text, or in the place of entries, that did not fit."""
+
+_LONGEST_TEXT = 2_000
+_NOTES_SHARE = 16 * 1024
+
+
+def summary(origin: Origin, escalated: SessionEscalated, walk: Walk) -> dict[str, object]:
+    """The hand-over summary, at most `SUMMARY_LIMIT` bytes of JSON, the same for the same walk.
+
+    Long texts are cut; of notes and steps the latest stay. Whatever was left out is marked.
+    """
+    made: dict[str, object] = {
+        "problem": shortened(origin.problem_text or ""),
+        "steps": [],
+        "notes": _latest(json.loads(walk.notes or "[]"), _NOTES_SHARE),
+        "reason": shortened(escalated.reason or ""),
+        "reason_category": escalated.reason_category,
+    }
+    made["steps"] = path(walk, SUMMARY_LIMIT - len(to_json(made)))
+    return made
+
+
+def path(walk: Walk, limit: int) -> list[object]:
+    """The walked steps, in order, in at most ``limit`` bytes of JSON: the latest stay."""
+    return _latest([_step(step) for step in walk.steps], limit)
+
+
+def shortened(text: str) -> str:
+    """The text, or its beginning with a mark."""
+    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - len(CUT)] + CUT
+
+
+def _step(step: StepRecorded) -> dict[str, object]:
+    return {
+        "node_id": step.node_id,
+        "question": shortened(step.question),
+        "answer": shortened(step.answer),
+        "note": None if step.note is None else shortened(step.note),
+    }
+
+
+def _latest(entries: list[object], limit: int) -> list[object]:
+    """The last entries whose JSON fits, after a mark where some were left out."""
+    mark: dict[str, object] = {"cut": CUT}
+    room = limit - len(to_json([mark])) - 1
+    kept = len(entries)
+    while kept and (size := len(to_json(entries[kept - 1])) + 1) <= room:
+        room -= size
+        kept -= 1
+    return [mark, *entries[kept:]] if kept else entries

@@ -1,0 +1,38 @@
+"""Kafka's connection settings, and how a key picks its partition."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from aiokafka.partitioner import murmur2
+
+
+@dataclass(frozen=True, slots=True)
+class Kafka:
+    """Where Kafka is, and the prefix of this deployment's topics, its dot included.
+
+    ``security`` holds the client's keyword arguments for TLS and SASL.
+    """
+
+    bootstrap: str
+    prefix: str
+    security: Mapping[str, Any] = field(default_factory=dict)
+
+    def topic(self, name: str) -> str:
+        """The full name of a topic."""
+        return self.prefix + name
+
+    def connection(self) -> dict[str, Any]:
+        """What every client of the library is made with."""
+        return {"bootstrap_servers": self.bootstrap, **self.security}
+
+
+@lru_cache(maxsize=65_536)
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a key: Kafka's murmur2, of the positive sign, modulo.
+
+    The hash is written in Python; a session has several messages, most of them close together.
+    """
+    hashed: int = murmur2(key)
+    return (hashed & 0x7FFFFFFF) % partitions

@@ -1,0 +1,83 @@
+"""Who relays: one process a shard, by an advisory lock, for liveness only.
+
+Safety does not rest here: it is the transactional id, which fences, and the shard's row. But two
+relays that fenced each other in turn would make no progress.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from producers.kafka import Kafka
+from producers.publish import OWN_FAULT, RowsRefused
+from producers.relay import ProgressLost, RelaySettings, Signals, lead
+from storage.faults import describe
+from storage.lease import Lease, try_lease
+
+_log = structlog.get_logger()
+
+_SHORTEST_PAUSE = 0.05
+_LONGEST_PAUSE = 5.0
+_STANDBY_SECONDS = 0.5
+
+
+async def relay_forever(
+    database_url: str,
+    engine: AsyncEngine,
+    kafka: Kafka,
+    settings: RelaySettings,
+    signals: Signals,
+    shard: int = 0,
+) -> None:
+    """Lead whenever nobody else does, until told to stop.
+
+    An error ends one relay's life, never the loop: the next relay fences it and recovers. Raises
+    `ProgressLost` alone, which only an operator can answer.
+    """
+    pause = _SHORTEST_PAUSE
+    careful = False
+    while not signals.stop.is_set():
+        try:
+            lease = await try_lease(database_url, f"{kafka.prefix}relay-{shard}")
+            if lease is None:
+                await _pause(signals.stop, _STANDBY_SECONDS)
+                continue
+            try:
+                await _lead_while_held(
+                    lease, lead(engine, kafka, shard, settings, signals=signals, careful=careful)
+                )
+            finally:
+                await lease.release()
+            pause, careful = _SHORTEST_PAUSE, False
+        except ProgressLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next relay recovers
+            careful = isinstance(error, (*OWN_FAULT, RowsRefused))
+            _log.warning("relay starts anew", shard=shard, error=describe(error))
+            await _pause(signals.stop, pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def _lead_while_held(lease: Lease, leading: Coroutine[None, None, None]) -> None:
+    """Run until leading ends or the lease is lost, whichever is first."""
+    work = asyncio.ensure_future(leading)
+    held = asyncio.ensure_future(lease.hold())
+    try:
+        await asyncio.wait({work, held}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (work, held):
+            task.cancel()
+        outcome, _ = await asyncio.gather(work, held, return_exceptions=True)
+    if isinstance(outcome, Exception):
+        raise outcome
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,150 @@
+"""One intent as one Kafka transaction."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
+
+from producers import topics
+from producers.kafka import Kafka, partition_of
+from storage.outbox import Intent, Message, Row
+
+TRANSACTION_SECONDS = 15
+"""How long an open transaction of a dead relay may hold back those who read committed records."""
+
+_BATCH_BYTES = 1_000_000
+OWN_FAULT = (MessageSizeTooLargeError, RecordListTooLargeError)
+"""What Kafka answers where a message itself is at fault, not the moment or the deployment."""
+
+
+class RowsRefused(Exception):
+    """Kafka refuses these rows for their own sake. Nothing of the transaction was committed."""
+
+    def __init__(self, rows: Sequence[Row], why: str) -> None:
+        super().__init__(f"{len(rows)} messages refused: {why}")
+        self.rows = rows
+        self.why = why
+
+
+@asynccontextmanager
+async def transactional_producer(kafka: Kafka, shard: int) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer that has fenced every predecessor of the shard and ended its transaction.
+
+    Nothing is aborted on the way out: an error in a transaction leaves it to the next producer
+    of the same id. A late request to end the old transaction could otherwise hit a new one,
+    because the client speaks the transaction protocol from before KIP-890.
+    """
+    producer = AIOKafkaProducer(
+        **kafka.connection(),
+        transactional_id=f"{kafka.prefix}relay-{shard}",
+        transaction_timeout_ms=TRANSACTION_SECONDS * 1000,
+        request_timeout_ms=TRANSACTION_SECONDS * 1000,
+        max_batch_size=_BATCH_BYTES,
+        max_request_size=4 * _BATCH_BYTES,
+        acks="all",
+        enable_idempotence=True,
+    )
+    try:
+        async with asyncio.timeout(2 * TRANSACTION_SECONDS):
+            await producer.start()
+        yield producer
+    finally:
+        await _throw_away(producer)
+
+
+async def publish(
+    producer: AIOKafkaProducer, kafka: Kafka, shard: int, intent: Intent, *, one_by_one: bool
+) -> None:
+    """Send the intent's rows and its number, and commit.
+
+    Any exception but `RowsRefused` leaves the outcome unknown: the producer must be thrown away
+    and the progress read again. ``one_by_one`` tells the rows apart that Kafka refuses.
+    """
+    async with asyncio.timeout(TRANSACTION_SECONDS):
+        await producer.begin_transaction()
+        progress = await producer.send(
+            kafka.topic(topics.RELAY_PROGRESS),
+            key=str(shard).encode(),
+            value=str(intent.number).encode(),
+            partition=shard,
+        )
+        if one_by_one:
+            await _send_one_by_one(producer, kafka, intent.rows)
+        else:
+            await _send_batches(producer, kafka, intent.rows)
+        await progress
+        # Every send is awaited: one that fails unawaited would not fail the transaction.
+        await producer.commit_transaction()
+
+
+async def _send_batches(producer: AIOKafkaProducer, kafka: Kafka, rows: Sequence[Row]) -> None:
+    """Whole batches per partition: a third of the cost of a send a message."""
+    by_partition: dict[tuple[str, int], list[Message]] = {}
+    for row in rows:
+        where = await _partition(producer, kafka, row.message)
+        by_partition.setdefault(where, []).append(row.message)
+    await asyncio.gather(
+        *(
+            _send_in_order(producer, topic, partition, messages)
+            for (topic, partition), messages in by_partition.items()
+        )
+    )
+
+
+async def _send_in_order(
+    producer: AIOKafkaProducer, topic: str, partition: int, messages: Sequence[Message]
+) -> None:
+    sent: list[Awaitable[object]] = []
+    batch = producer.create_batch()
+    for message in messages:
+        if not _append(batch, message):
+            sent.append(await producer.send_batch(batch, topic, partition=partition))
+            batch = producer.create_batch()
+            _append(batch, message)
+    sent.append(await producer.send_batch(batch, topic, partition=partition))
+    for acknowledged in sent:
+        await acknowledged
+
+
+def _append(batch: object, message: Message) -> bool:
+    """Add the message, or return False where the batch is full."""
+    headers = [(name.decode("utf-8", "replace"), value) for name, value in message.headers]
+    appended = batch.append(  # type: ignore[attr-defined]
+        key=message.key, value=message.value, timestamp=None, headers=headers
+    )
+    return appended is not None
+
+
+async def _send_one_by_one(producer: AIOKafkaProducer, kafka: Kafka, rows: Sequence[Row]) -> None:
+    refused, why = [], ""
+    for row in rows:
+        topic, partition = await _partition(producer, kafka, row.message)
+        batch = producer.create_batch()
+        _append(batch, row.message)
+        try:
+            await (await producer.send_batch(batch, topic, partition=partition))
+        except OWN_FAULT as error:
+            refused.append(row)
+            why = type(error).__name__
+    if refused:
+        raise RowsRefused(refused, why)
+
+
+async def _partition(
+    producer: AIOKafkaProducer, kafka: Kafka, message: Message
+) -> tuple[str, int]:
+    topic = kafka.topic(message.topic)
+    partitions = len(await producer.partitions_for(topic))
+    return topic, 0 if message.key is None else partition_of(message.key, partitions)
+
+
+async def _throw_away(producer: AIOKafkaProducer) -> None:
+    """Close the connections without ending any transaction; `stop` hangs without a broker."""
+    with suppress(Exception):
+        async with asyncio.timeout(1):
+            await producer.stop()
+            return
+    with suppress(Exception):
+        await producer.client.close()

@@ -1,0 +1,188 @@
+"""The relay: outbox to Kafka, every message exactly once, in order per session.
+
+    fence ─► read progress ─► recover ─► take ─► publish ─► settle ─┐
+                                           ▲                        │
+                                           └────────────────────────┘
+
+At most one intent is open a shard, so only that one can be in doubt after a crash, and Kafka
+itself says whether it was committed: its number is in the progress topic, or it is not.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from producers.kafka import Kafka
+from producers.progress import read_progress
+from producers.publish import RowsRefused, publish, transactional_producer
+from storage import outbox
+from storage.database import begin
+from storage.outbox import Intent
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """Bounds of one intent, and how long an idle relay waits before it looks again.
+
+    ``accept_lost_progress`` is the operator's word that the progress topic was lost and that what
+    is open in the outbox may go out again.
+    """
+
+    most_rows: int = 2_000
+    most_bytes: int = 4 * 1024 * 1024
+    idle_seconds: float = 0.02
+    accept_lost_progress: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """``stop`` ends the relay after its current intent; ``wake`` tells it that rows were staged."""
+
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class ProgressLost(Exception):
+    """Kafka knows less than was settled: the progress topic was lost, or is another cluster's.
+
+    The relay stops, because it cannot tell any more what went out. An operator decides.
+    """
+
+    def __init__(self, shard: int, progress: int, settled: int) -> None:
+        super().__init__(
+            f"The progress topic of shard {shard} stands at {progress}, but {settled} was settled:"
+            " it was lost, or this is another Kafka cluster. Check FIRSTLINE_KAFKA_BOOTSTRAP and"
+            " FIRSTLINE_TOPIC_PREFIX; if the topic is really gone, run"
+            " `firstline relay --accept-lost-progress` once."
+        )
+
+
+@dataclass(slots=True)
+class Relay:
+    """One shard's relay. Make a new one after any error: it has only one life.
+
+    Use `recover` once, then `relay_once` again and again.
+    """
+
+    engine: AsyncEngine
+    kafka: Kafka
+    shard: int
+    settings: RelaySettings
+    producer: AIOKafkaProducer
+    progress: int
+    settled: Intent | None = None
+
+    async def recover(self, *, careful: bool = False) -> None:
+        """Finish what a predecessor left open: settle it where Kafka has it, else publish it.
+
+        An intent above the progress was not committed and never will be: its producer is fenced.
+        Where the predecessor met a message that Kafka refuses, a ``careful`` relay finds out
+        which, and sets it aside.
+        """
+        async with begin(self.engine) as tx:
+            state = await outbox.state(tx, self.shard)
+            intent = await outbox.open_intent(tx, self.shard)
+        if self.progress < state.settled and not self.settings.accept_lost_progress:
+            raise ProgressLost(self.shard, self.progress, state.settled)
+        if intent is not None and intent.number > self.progress:
+            _log.info("publishing an intent left open", shard=self.shard, rows=len(intent.rows))
+            await self._publish_or_set_aside(intent, careful=careful)
+        if intent is not None:
+            self.settled = intent
+            await self.settle()
+
+    async def relay_once(self) -> int:
+        """Settle the last intent, take the next and publish it; return how many rows went out."""
+        intent = await self.take()
+        if intent is None:
+            return 0
+        await self.publish(intent)
+        self.settled = intent
+        return len(intent.rows)
+
+    async def take(self) -> Intent | None:
+        """Close the intent that was published last, and open the next, in one transaction."""
+        async with begin(self.engine) as tx:
+            if self.settled is not None:
+                await outbox.settle(tx, self.shard, self.settled.number)
+            taken = await outbox.take(
+                tx,
+                self.shard,
+                self.progress,
+                most_rows=self.settings.most_rows,
+                most_bytes=self.settings.most_bytes,
+            )
+        self.settled = None
+        return taken
+
+    async def settle(self) -> None:
+        """Close the intent that was published last."""
+        if self.settled is not None:
+            async with begin(self.engine) as tx:
+                await outbox.settle(tx, self.shard, self.settled.number)
+            self.settled = None
+
+    async def publish(self, intent: Intent, *, one_by_one: bool = False) -> None:
+        """Commit the intent to Kafka. After this, its number is the shard's progress."""
+        await publish(
+            self.producer, self.kafka, self.shard, intent, one_by_one=one_by_one
+        )
+        self.progress = intent.number
+
+    async def _publish_or_set_aside(self, intent: Intent, *, careful: bool) -> None:
+        try:
+            await self.publish(intent, one_by_one=careful)
+        except RowsRefused as refused:
+            _log.error("set aside what Kafka refuses", rows=len(refused.rows), why=refused.why)
+            async with begin(self.engine) as tx:
+                await outbox.set_aside(tx, self.shard, refused.rows, refused.why)
+            raise
+
+
+async def open_relay(
+    stack: AsyncExitStack,
+    engine: AsyncEngine,
+    kafka: Kafka,
+    shard: int,
+    settings: RelaySettings,
+    *,
+    careful: bool = False,
+) -> Relay:
+    """Fence predecessors, then read the progress, then recover: in this order and no other."""
+    producer = await stack.enter_async_context(transactional_producer(kafka, shard))
+    progress = await read_progress(kafka, shard)
+    relay = Relay(engine, kafka, shard, settings, producer, progress)
+    await relay.recover(careful=careful)
+    return relay
+
+
+async def lead(
+    engine: AsyncEngine,
+    kafka: Kafka,
+    shard: int,
+    settings: RelaySettings,
+    *,
+    signals: Signals,
+    careful: bool = False,
+) -> None:
+    """Relay until told to stop, or until the first error, which ends this relay's life."""
+    async with AsyncExitStack() as stack:
+        relay = await open_relay(stack, engine, kafka, shard, settings, careful=careful)
+        while not signals.stop.is_set():
+            signals.wake.clear()
+            if not await relay.relay_once():
+                await _nap(signals.wake, settings.idle_seconds)
+        await relay.settle()
+
+
+async def _nap(wake: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await wake.wait()
+

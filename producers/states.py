@@ -1,0 +1,34 @@
+"""The latest state of a session, as a message on the compacted session-state topic."""
+
+from pydantic_core import to_json
+
+from domain.sessions import Born, Ended, Escalated, status
+from producers import topics
+from producers.events import JSON_HEADERS
+from producers.json import rfc3339, without_absent
+from storage.outbox import Message
+
+
+def message(session: Born) -> Message:
+    """The session without notes and steps. A batch sends at most one a session."""
+    origin = session.origin
+    value = without_absent(
+        {
+            "session_id": origin.session_id,
+            "account_id": origin.account_id,
+            "status": status(session),
+            "kind": origin.kind,
+            "version": session.version,
+            "ticket": {"kind": origin.ticket.kind, "id": origin.ticket.id},
+            "category": origin.category,
+            "flow_id": origin.flow_id,
+            "flow_version": origin.flow_version,
+            "current_node_id": session.current_node_id,
+            "steps": session.steps,
+            "started_at": rfc3339(origin.started_at),
+            "last_activity_at": rfc3339(session.last_activity_at),
+            "ended_at": rfc3339(session.ended_at) if isinstance(session, Ended) else None,
+            "escalation": {"status": "open"} if isinstance(session, Escalated) else None,
+        }
+    )
+    return Message(topics.SESSION_STATE, origin.session_id.encode(), to_json(value), JSON_HEADERS)

@@ -1,0 +1,1 @@
+"""What goes over the wire, as pydantic models: names, types and limits of version 1."""

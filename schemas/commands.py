@@ -1,0 +1,178 @@
+"""The session commands as senders write them, version 1.
+
+Models are strict: what JSON calls a string, an integer or a boolean has to be one. ``null`` equals
+absent, except for ``helpful``, which has to be there. Unknown fields are ignored.
+"""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from schemas.fields import (
+    UUID_PATTERN,
+    Answer,
+    Category,
+    Correlation,
+    Id,
+    NodeId,
+    ReasonCategory,
+    Text,
+    TextOrEmpty,
+    TicketId,
+    Time,
+    Version,
+)
+
+VALUE_LIMIT = 524_288
+"""The largest value of a command record, in bytes."""
+
+NOTES_LIMIT = 262_144
+"""The largest notes, in bytes of compact JSON with nothing escaped that need not be."""
+
+DEPTH_LIMIT = 64
+"""How deep the arrays and objects of a value may nest."""
+
+NOT_YET_SUPPORTED = frozenset(
+    {
+        "intake",
+        "next_node",
+        "claim_escalation",
+        "release_escalation",
+        "close_escalation",
+        "hand_back",
+    }
+)
+"""Types of the contract that this version answers with ``invalid``, "not supported yet"."""
+
+INTERNAL_NOT_YET_SUPPORTED = frozenset({"serve_node"})
+"""The same for the types that the internal topic alone carries."""
+
+_CANONICAL_UUID = re.compile(UUID_PATTERN)
+
+
+class CommandModel(BaseModel):
+    """The fields that every command has.
+
+    ``actor_id`` may be absent on the internal topic alone, where the system itself acts.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+    command_id: Id
+    session_id: Id
+    account_id: Id
+    actor_id: Id | None = None
+    occurred_at: Time | None = None
+    expected_version: Version | None = None
+    correlation: Correlation | None = None
+
+
+class _OnTicket(CommandModel):
+    """A command that brings a session into being, on a ticket."""
+
+    ticket_id: TicketId
+    ticket_kind: Literal["psa", "internal"]
+
+    @model_validator(mode="after")
+    def _internal_tickets_have_uuids(self) -> Self:
+        if self.ticket_kind == "internal" and not _CANONICAL_UUID.fullmatch(self.ticket_id):
+            msg = "the ticket_id of an internal ticket is a UUID"
+            raise ValueError(msg)
+        return self
+
+
+class StartFlow(_OnTicket):
+    """Walk an authored flow of the account, at its newest version."""
+
+    type: Literal["start_flow"]
+    flow_id: Id
+
+
+class StartProposal(_OnTicket):
+    """Walk a proposed flow."""
+
+    type: Literal["start_proposal"]
+    flow_proposal_id: Id
+
+
+class StartAdhoc(_OnTicket):
+    """Investigate freely."""
+
+    type: Literal["start_adhoc"]
+
+
+class StartAiBuild(_OnTicket):
+    """Walk a tree that is written as it is walked."""
+
+    type: Literal["start_ai_build"]
+    problem_text: Text
+    category: Category | None = None
+
+
+class RecordStep(CommandModel):
+    """Record the answer to a node of the walk."""
+
+    type: Literal["record_step"]
+    node_id: NodeId
+    answer: Answer
+    option_id: NodeId | None = None
+    question: Text | None = None
+    note: Text | None = None
+
+
+class UpdateNotes(CommandModel):
+    """Replace the notes."""
+
+    type: Literal["update_notes"]
+    notes: list[dict[str, Any]]
+
+
+class Resolve(CommandModel):
+    """End the session as solved."""
+
+    type: Literal["resolve"]
+    helpful: bool | None
+    resolution_notes: TextOrEmpty
+
+
+class Escalate(CommandModel):
+    """End the session by handing it to an engineer."""
+
+    type: Literal["escalate"]
+    reason: Text
+    reason_category: ReasonCategory
+
+
+class EscalateWithoutWalk(_OnTicket):
+    """Start a session that is escalated from its first moment."""
+
+    type: Literal["escalate_without_walk"]
+    reason_category: ReasonCategory
+    reason: Text | None = None
+
+
+class Abandon(CommandModel):
+    """End the session without an outcome."""
+
+    type: Literal["abandon"]
+    reason: Text | None = None
+
+
+AnyCommand = (
+    StartFlow
+    | StartProposal
+    | StartAdhoc
+    | StartAiBuild
+    | RecordStep
+    | UpdateNotes
+    | Resolve
+    | Escalate
+    | EscalateWithoutWalk
+    | Abandon
+)
+
+COMMANDS: TypeAdapter[AnyCommand] = TypeAdapter(
+    Annotated[AnyCommand, Field(discriminator="type")]
+)
+"""Validates the bytes of one record's value."""

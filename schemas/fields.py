@@ -1,0 +1,59 @@
+"""The field types of the wire contract: ids, times and texts with their limits.
+
+Limits count Unicode code points and are inclusive. NUL is refused everywhere, because Postgres
+cannot store it in text.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+UUID_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+_NO_NUL = r"^[^\x00]*$"
+# RFC 3339, section 5.6; its note allows "t" and "z" in lower case. A leap second passes.
+_TIME_PATTERN = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,20})?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+)
+
+
+def _within_the_years(text: str) -> str:
+    """Refuse a time that is no date, or that lies outside 2000-2100 in UTC.
+
+    A leap second counts as the second before it, and digits beyond microseconds do not count.
+    """
+    seconds = "59" if text[17:19] == "60" else text[17:19]
+    offset = "+00:00" if text[-1] in "zZ" else text[-6:]
+    if int(offset[1:3]) > 23 or int(offset[4:6]) > 59:  # noqa: PLR2004 - hours and minutes
+        msg = "the offset is out of range"
+        raise ValueError(msg)
+    moment = datetime.fromisoformat(f"{text[:10]}T{text[11:17]}{seconds}{offset}")
+    if not FIRST_MOMENT <= moment < AFTER_LAST_MOMENT:
+        msg = "the year is outside 2000-2100"
+        raise ValueError(msg)
+    return text
+
+
+FIRST_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
+AFTER_LAST_MOMENT = datetime(2101, 1, 1, tzinfo=UTC)
+
+Id = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
+"""A UUID in its one spelling: lower-case 8-4-4-4-12."""
+
+Time = Annotated[
+    str, StringConstraints(pattern=_TIME_PATTERN), AfterValidator(_within_the_years)
+]
+"""An RFC 3339 time with an offset, kept as it was written."""
+
+Version = Annotated[int, Field(ge=0)]
+"""A session's version: how many events it has."""
+
+NodeId = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_NO_NUL)]
+Category = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_NO_NUL)]
+ReasonCategory = Annotated[str, StringConstraints(min_length=1, max_length=30, pattern=_NO_NUL)]
+Answer = Annotated[str, StringConstraints(min_length=1, max_length=4_000, pattern=_NO_NUL)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=_NO_NUL)]
+TextOrEmpty = Annotated[str, StringConstraints(max_length=20_000, pattern=_NO_NUL)]
+TicketId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_NUL)]
+Correlation = Annotated[str, StringConstraints(max_length=128, pattern=_NO_NUL)]

@@ -1,0 +1,1 @@
+"""Postgres: sessions, inbox, outbox, positions and the catalogue, all within one transaction."""

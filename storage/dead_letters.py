@@ -1,0 +1,100 @@
+"""Records that could not be read or applied, kept as they came, and the sessions they park.
+
+A poison command parks its session: later commands of that session queue behind it, in order of
+``number``, until somebody replays or discards. Other sessions flow on.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from storage.database import Transaction
+
+AccountSession = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedCommand:
+    """Which command a dead letter holds."""
+
+    account_id: str
+    session_id: str
+    command_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterRow:
+    """A record as it came. ``detail`` has no text of the payload."""
+
+    id: str
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    headers: Sequence[tuple[bytes, bytes | None]]
+    value: bytes | None
+    command: ParkedCommand | None = None
+
+
+async def save(tx: Transaction, letters: Iterable[DeadLetterRow], now: datetime) -> None:
+    """Keep dead letters, in order; a session named by one of them is parked from now on."""
+    letters = list(letters)
+    if not letters:
+        return
+    await tx.copy(
+        "dead_letters",
+        (
+            "id", "reason", "detail", "topic", "partition", "offset", "key", "headers", "value",
+            "account_id", "session_id", "command_id", "recorded_at",
+        ),
+        [
+            (
+                letter.id, letter.reason, letter.detail, letter.topic, letter.partition,
+                letter.offset, letter.key, [part for header in letter.headers for part in header],
+                letter.value, *_command(letter), now,
+            )
+            for letter in letters
+        ],
+    )  # fmt: skip
+    commands = [letter.command for letter in letters if letter.command is not None]
+    await tx.execute(
+        """
+        insert into parked_sessions (account_id, session_id, parked_at)
+        select distinct s.account_id, s.session_id, $3::timestamptz
+        from unnest($1::uuid[], $2::uuid[]) as s(account_id, session_id)
+        order by s.account_id, s.session_id
+        on conflict do nothing
+        """,
+        [command.account_id for command in commands],
+        [command.session_id for command in commands],
+        now,
+    )
+
+
+async def lock_parked(
+    tx: Transaction, sessions: Collection[AccountSession]
+) -> set[AccountSession]:
+    """Lock and return those of the sessions that are parked; replaying takes the same lock."""
+    if not sessions:
+        return set()
+    rows = await tx.fetch(
+        """
+        select p.account_id::text, p.session_id::text
+        from parked_sessions p
+        join unnest($1::uuid[], $2::uuid[]) as s(account_id, session_id)
+            on p.account_id = s.account_id and p.session_id = s.session_id
+        order by p.account_id, p.session_id
+        for no key update of p
+        """,
+        [account_id for account_id, _ in sessions],
+        [session_id for _, session_id in sessions],
+    )
+    return {(account_id, session_id) for account_id, session_id in rows}
+
+
+def _command(letter: DeadLetterRow) -> tuple[str | None, str | None, str | None]:
+    if letter.command is None:
+        return (None, None, None)
+    return (letter.command.account_id, letter.command.session_id, letter.command.command_id)

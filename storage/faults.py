@@ -1,0 +1,74 @@
+"""What goes wrong, by class, and what follows for the batch.
+
+    AGAIN   the moment was bad: a race with another transaction; the same batch again
+    WAIT    a server is away or short of something; keep the batch, back off, never skip
+    STOP    the deployment is wrong, as with a missing table; stop with a sentence
+    OWN     the record's own fault: data that Postgres refuses, an exception in our code
+
+The classes go by SQLSTATE (PostgreSQL manual, appendix A).
+"""
+
+from enum import Enum, auto
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+_AGAIN_CODES = ("23505", "23503", "40001", "40P01", "55P03")
+_WAIT_CLASSES = ("08", "53", "55", "57", "58")
+_OWN_CLASSES = ("22", "54")
+_OWN_CODES = ("23502", "23514")
+
+
+class Fault(Enum):
+    """What an error means for the batch in which it came up."""
+
+    AGAIN = auto()
+    WAIT = auto()
+    STOP = auto()
+    OWN = auto()
+
+
+def classify(error: BaseException) -> Fault:
+    """The class of an error that applying a batch raised."""
+    state = sqlstate(error)
+    if state is not None:
+        return _of_state(state, _root(error))
+    root = _root(error)
+    if isinstance(root, (OSError, TimeoutError, PoolTimeoutError, asyncpg.InterfaceError)):
+        return Fault.WAIT
+    return Fault.OWN
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The five characters with which Postgres names what went wrong, None for anything else."""
+    state = getattr(_root(error), "sqlstate", None)
+    return state if isinstance(state, str) else None
+
+
+def describe(error: BaseException) -> str:
+    """The error in a line for logs: never its text, which can quote what a sender wrote."""
+    root = _root(error)
+    parts = [type(root).__name__]
+    for name in ("sqlstate", "constraint_name", "column_name"):
+        if isinstance(value := getattr(root, name, None), str):
+            parts.append(value)
+    return " ".join(parts)
+
+
+def _of_state(state: str, error: BaseException) -> Fault:
+    if state in _AGAIN_CODES or isinstance(error, asyncpg.InvalidCachedStatementError):
+        return Fault.AGAIN
+    if state[:2] in _WAIT_CLASSES:
+        return Fault.WAIT
+    if state[:2] in _OWN_CLASSES or state in _OWN_CODES:
+        return Fault.OWN
+    return Fault.STOP
+
+
+def _root(error: BaseException) -> BaseException:
+    """The driver's own error: below SQLAlchemy's wrapper, and below its adapter's."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
+    cause = error.__cause__
+    return cause if isinstance(cause, (asyncpg.PostgresError, asyncpg.InterfaceError)) else error

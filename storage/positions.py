@@ -1,0 +1,107 @@
+"""The next offset to apply of each partition: what makes a redelivered record harmless.
+
+A position moves in the transaction that holds the effects of the records below it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from storage.database import Transaction
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Partition:
+    """A partition of a topic, by the topic's full name."""
+
+    topic: str
+    number: int
+
+
+class PositionBehind(Exception):
+    """The database has applied less than the batch builds on.
+
+    It went back in time, as after a restore: records in between would be lost. The worker has to
+    read again from the position.
+    """
+
+
+async def move(tx: Transaction, spans: Mapping[Partition, range]) -> dict[Partition, int]:
+    """Lock the positions, in order, and move each to its span's end; return where each stood.
+
+    A span is from where reading went on to past the last record read. Records below the returned
+    offset were applied before. A position that stands beyond its span's end stays.
+
+    Raises `PositionBehind` where a position stands before its span.
+    """
+    before = await _lock(tx, sorted(spans))
+    for partition, span in spans.items():
+        if before[partition] < span.start:
+            msg = f"{partition.topic}/{partition.number} was applied up to {before[partition]} only"
+            raise PositionBehind(msg)
+    await tx.execute(
+        """
+        update positions p set next_offset = s.stop
+        from unnest($1::text[], $2::int[], $3::bigint[]) as s(topic, number, stop)
+        where p.topic = s.topic and p.partition = s.number and p.next_offset < s.stop
+        """,
+        [partition.topic for partition in spans],
+        [partition.number for partition in spans],
+        [span.stop for span in spans.values()],
+    )
+    return before
+
+
+async def read(tx: Transaction, partitions: Sequence[Partition]) -> dict[Partition, int]:
+    """The positions that exist among ``partitions``."""
+    rows = await tx.fetch(
+        """
+        select p.topic, p.partition, p.next_offset
+        from positions p
+        join unnest($1::text[], $2::int[]) as s(topic, number)
+            on p.topic = s.topic and p.partition = s.number
+        """,
+        [partition.topic for partition in partitions],
+        [partition.number for partition in partitions],
+    )
+    return {Partition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+
+async def open_at(tx: Transaction, offsets: Mapping[Partition, int]) -> dict[Partition, int]:
+    """Give each partition a position, at the offset named where it has none; return them all.
+
+    A position below the offset named, the oldest that Kafka still has, is moved up to it.
+    """
+    await tx.execute(
+        """
+        insert into positions as p (topic, partition, next_offset)
+        select * from unnest($1::text[], $2::int[], $3::bigint[]) as s(topic, number, oldest)
+        order by s.topic, s.number
+        on conflict (topic, partition) do update set next_offset = excluded.next_offset
+            where p.next_offset < excluded.next_offset
+        """,
+        [partition.topic for partition in offsets],
+        [partition.number for partition in offsets],
+        list(offsets.values()),
+    )
+    return await read(tx, list(offsets))
+
+
+async def _lock(tx: Transaction, partitions: Sequence[Partition]) -> dict[Partition, int]:
+    rows = await tx.fetch(
+        """
+        select p.topic, p.partition, p.next_offset
+        from positions p
+        join unnest($1::text[], $2::int[]) as s(topic, number)
+            on p.topic = s.topic and p.partition = s.number
+        order by p.topic, p.partition
+        for no key update of p
+        """,
+        [partition.topic for partition in partitions],
+        [partition.number for partition in partitions],
+    )
+    found = {Partition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+    missing = [partition for partition in partitions if partition not in found]
+    if missing:
+        await open_at(tx, dict.fromkeys(missing, 0))
+        return await _lock(tx, partitions)
+    return found

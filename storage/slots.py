@@ -1,0 +1,99 @@
+"""Worker slots: who a worker is in its consumer group, without anybody having to say so.
+
+A worker takes the lowest free slot by an advisory lock and keeps it while it lives. One that died
+leaves its slot free at once, and who comes after it is the same group member: it has the
+partitions back in milliseconds, where a new member waits out a whole session time-out.
+"""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+import asyncpg
+import structlog
+
+from storage.lease import Lease, try_lease
+
+_log = structlog.get_logger()
+
+_MOST_SLOTS = 1_000
+_RETAKE_SECONDS = 30.0
+
+
+class SlotLost(Exception):
+    """Another worker has this slot by now. Stop: the supervisor starts a new worker."""
+
+
+@dataclass(slots=True)
+class Slot:
+    """A worker's slot. ``unclean`` where the last worker in it did not say good-bye."""
+
+    database_url: str
+    prefix: str
+    number: int
+    lease: Lease
+    unclean: bool
+
+    async def hold(self) -> None:
+        """Keep the slot; take it again where Postgres was away. Raises `SlotLost`."""
+        while True:
+            await self.lease.hold()
+            self.lease = await self._take_again()
+
+    async def leave(self) -> None:
+        """Say good-bye and free the slot."""
+        with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError):
+            await _mark(self.database_url, self.lease.name, running=False)
+        await self.lease.release()
+
+    async def _take_again(self) -> Lease:
+        """Wait as long as it takes for the server, and a while for our own ghost to go."""
+        taken_by_another = 0.0
+        while taken_by_another < _RETAKE_SECONDS:
+            try:
+                lease = await try_lease(self.database_url, _name(self.prefix, self.number))
+            except (OSError, TimeoutError, asyncpg.PostgresError):
+                await asyncio.sleep(0.5)
+                continue
+            if lease is not None:
+                return lease
+            await asyncio.sleep(0.5)
+            taken_by_another += 0.5
+        msg = f"another worker took slot {self.number}"
+        raise SlotLost(msg)
+
+
+async def take_slot(database_url: str, prefix: str) -> Slot:
+    """Take the lowest free slot. Raises what connecting raises."""
+    for number in range(_MOST_SLOTS):
+        lease = await try_lease(database_url, _name(prefix, number))
+        if lease is not None:
+            was_running = await _mark(database_url, lease.name, running=True)
+            return Slot(database_url, prefix, number, lease, unclean=was_running)
+    msg = f"all {_MOST_SLOTS} worker slots are taken"
+    raise SlotLost(msg)
+
+
+async def _mark(database_url: str, name: str, *, running: bool) -> bool:
+    """Note whether a worker runs in the slot; return what stood there."""
+    connection = await asyncpg.connect(database_url, timeout=10)
+    try:
+        async with connection.transaction():
+            before = await connection.fetchval(
+                "select running from worker_slots where name = $1 for update", name
+            )
+            await connection.execute(
+                """
+                insert into worker_slots (name, running) values ($1, $2)
+                on conflict (name) do update set running = excluded.running
+                """,
+                name,
+                running,
+            )
+            return bool(before)
+    finally:
+        await connection.close(timeout=2)
+
+
+def _name(prefix: str, number: int) -> str:
+    return f"{prefix}worker-{number}"

@@ -1,0 +1,55 @@
+"""The tables as SQLAlchemy knows them: what the migrations make, and nothing else.
+
+A test compares the two. The reasons for the schema stand in the migrations; here stands what a
+column means to who reads it. The view ``session_walks`` is left out: nobody writes through it.
+"""
+
+from storage.tables.catalogue import (
+    accounts,
+    articles,
+    flow_proposals,
+    flow_versions,
+    flows,
+    recipients,
+    tickets,
+    users,
+)
+from storage.tables.messages import (
+    attempts,
+    dead_letters,
+    inbox,
+    outbox,
+    outbox_set_aside,
+    parked_sessions,
+    positions,
+    relay_shards,
+    worker_slots,
+)
+from storage.tables.metadata import metadata
+from storage.tables.sessions import audit_log, escalations, session_notes, sessions, walk_steps
+
+__all__ = [
+    "accounts",
+    "articles",
+    "attempts",
+    "audit_log",
+    "dead_letters",
+    "escalations",
+    "flow_proposals",
+    "flow_versions",
+    "flows",
+    "inbox",
+    "metadata",
+    "outbox",
+    "outbox_set_aside",
+    "parked_sessions",
+    "positions",
+    "recipients",
+    "relay_shards",
+    "session_notes",
+    "sessions",
+    "tickets",
+    "users",
+    "walk_steps",
+    "worker_slots",
+]

@@ -1,0 +1,155 @@
+"""What an account brings along before anybody works: people, flows, tickets, articles."""
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from storage.tables.metadata import ID, MOMENT, TEXTS, account_id, metadata
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", ID),
+    Column("name", Text, nullable=False),
+    # e-mail addresses, told where a reason category has nobody of its own
+    Column("default_recipients", TEXTS, nullable=False, server_default=text("'{}'")),
+    Column("categories", TEXTS, nullable=False, server_default=text("'{}'")),
+    PrimaryKeyConstraint("id", name="accounts_pkey"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", ID),
+    account_id("users"),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    # makes an engineer a walker of sessions; means nothing for other roles
+    Column("l1_coverage", Boolean, nullable=False, server_default=false()),
+    # who left stays as a row, because sessions and the audit trail name them
+    Column("deleted_at", MOMENT),
+    PrimaryKeyConstraint("id", name="users_pkey"),
+    UniqueConstraint("account_id", "id", name="users_of_account_key"),
+    CheckConstraint("role in ('l1_tech', 'engineer', 'admin', 'owner')", name="users_role_check"),
+)
+
+# Who is told of an escalation for a reason: as many as the account wants.
+recipients = Table(
+    "recipients",
+    metadata,
+    account_id("recipients"),
+    Column("reason_category", Text, nullable=False),
+    Column("user_id", ID, nullable=False),
+    PrimaryKeyConstraint("account_id", "reason_category", "user_id", name="recipients_pkey"),
+    ForeignKeyConstraint(
+        ["account_id", "user_id"],
+        ["users.account_id", "users.id"],
+        name="recipients_user_fkey",
+        ondelete="CASCADE",
+    ),
+    CheckConstraint(
+        "char_length(reason_category) between 1 and 30", name="recipients_category_check"
+    ),
+)
+
+flows = Table(
+    "flows",
+    metadata,
+    Column("id", ID),
+    account_id("flows"),
+    # starts nothing new; sessions that walk it go on
+    Column("archived", Boolean, nullable=False, server_default=false()),
+    PrimaryKeyConstraint("id", name="flows_pkey"),
+    UniqueConstraint("account_id", "id", name="flows_of_account_key"),
+)
+
+flow_versions = Table(
+    "flow_versions",
+    metadata,
+    # no key to the account of its own: it goes with its flow
+    Column("account_id", ID, nullable=False),
+    Column("flow_id", ID, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("category", Text),
+    Column("start", Text, nullable=False),
+    # by node id, in the shape of the catalogue file
+    Column("nodes", JSONB, nullable=False),
+    PrimaryKeyConstraint("account_id", "flow_id", "version", name="flow_versions_pkey"),
+    ForeignKeyConstraint(
+        ["account_id", "flow_id"],
+        ["flows.account_id", "flows.id"],
+        name="flow_versions_flow_fkey",
+        ondelete="CASCADE",
+    ),
+    CheckConstraint("version >= 1", name="flow_versions_version_check"),
+)
+
+flow_proposals = Table(
+    "flow_proposals",
+    metadata,
+    Column("id", ID),
+    account_id("flow_proposals"),
+    Column("title", Text, nullable=False),
+    Column("category", Text),
+    Column("start", Text, nullable=False),
+    Column("nodes", JSONB, nullable=False),
+    # true from the first session that was resolved with its help, and never false again
+    Column("validated_by_outcome", Boolean, nullable=False, server_default=false()),
+    PrimaryKeyConstraint("id", name="flow_proposals_pkey"),
+    UniqueConstraint("account_id", "id", name="flow_proposals_of_account_key"),
+)
+
+tickets = Table(
+    "tickets",
+    metadata,
+    account_id("tickets"),
+    Column("kind", Text, nullable=False),
+    # a UUID only where we keep the ticket; a PSA names its tickets as it likes
+    Column("id", Text, nullable=False),
+    Column("title", Text),
+    Column("status", Text, nullable=False, server_default="open"),
+    Column("resolution_notes", Text),
+    PrimaryKeyConstraint("account_id", "kind", "id", name="tickets_pkey"),
+    CheckConstraint("kind in ('psa', 'internal')", name="tickets_kind_check"),
+    CheckConstraint("char_length(id) between 1 and 64", name="tickets_id_check"),
+    CheckConstraint(
+        "status in ('open', 'resolved', 'escalated', 'closed')", name="tickets_status_check"
+    ),
+    CheckConstraint(
+        "kind <> 'internal' "
+        "or id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'",
+        name="tickets_internal_id_check",
+    ),
+)
+Index(
+    "tickets_internal_key",
+    tickets.c.id,
+    unique=True,
+    postgresql_where=text("kind = 'internal'"),
+)
+
+articles = Table(
+    "articles",
+    metadata,
+    Column("id", ID),
+    account_id("articles"),
+    Column("title", Text, nullable=False),
+    Column("category", Text),
+    Column("body", Text, nullable=False),
+    PrimaryKeyConstraint("id", name="articles_pkey"),
+    Index("articles_by_account", "account_id"),
+)

@@ -1,0 +1,179 @@
+"""What comes in and what goes out: positions, inbox, dead letters, outbox, relay."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from storage.tables.metadata import ID, MOMENT, metadata
+
+positions = Table(
+    "positions",
+    metadata,
+    # the full name, prefix and all
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("next_offset", BigInteger, nullable=False),
+    PrimaryKeyConstraint("topic", "partition", name="positions_pkey"),
+    CheckConstraint("next_offset >= 0", name="positions_next_offset_check"),
+    # updated by every batch, and few: half of each page is left for the next version of its rows
+    postgresql_with={"fillfactor": 50},
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("first_offset", BigInteger, nullable=False),
+    # inclusive
+    Column("last_offset", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    PrimaryKeyConstraint("topic", "partition", name="attempts_pkey"),
+    CheckConstraint("first_offset <= last_offset and attempts >= 1", name="attempts_range_check"),
+)
+
+worker_slots = Table(
+    "worker_slots",
+    metadata,
+    Column("name", Text),
+    Column("running", Boolean, nullable=False),
+    PrimaryKeyConstraint("name", name="worker_slots_pkey"),
+)
+
+# Ids without foreign keys: a refused command may name an account or a session that never was.
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("command_id", ID),
+    Column("account_id", ID, nullable=False),
+    Column("session_id", ID, nullable=False),
+    # SHA-256 of the record's value: the same id over other bytes is a reused id
+    Column("digest", LargeBinary, nullable=False),
+    Column("reply", LargeBinary),
+    Column("recorded_at", MOMENT, nullable=False),
+    PrimaryKeyConstraint("command_id", name="inbox_pkey"),
+    CheckConstraint("octet_length(digest) = 32", name="inbox_digest_check"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("number", BigInteger, Identity(always=True)),
+    Column("id", ID, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("key", LargeBinary),
+    Column("headers", ARRAY(LargeBinary), nullable=False),
+    Column("value", LargeBinary),
+    Column("account_id", ID),
+    Column("session_id", ID),
+    Column("command_id", ID),
+    Column("status", Text, nullable=False, server_default="open"),
+    Column("recorded_at", MOMENT, nullable=False),
+    PrimaryKeyConstraint("number", name="dead_letters_pkey"),
+    UniqueConstraint("id", name="dead_letters_id_key"),
+    # one record, one dead letter, however often it is delivered
+    UniqueConstraint("topic", "partition", "offset", name="dead_letters_record_key"),
+    CheckConstraint(
+        "reason in ('unreadable', 'too_large', 'poison', 'parked')",
+        name="dead_letters_reason_check",
+    ),
+    CheckConstraint(
+        "status in ('open', 'replayed', 'discarded')", name="dead_letters_status_check"
+    ),
+    # what can be replayed is a command; what could not be read is none
+    CheckConstraint(
+        """
+        (reason in ('poison', 'parked')) = (command_id is not null)
+        and (command_id is null) = (session_id is null)
+        and (command_id is null) = (account_id is null)
+        """,
+        name="dead_letters_command_check",
+    ),
+)
+# What waits for a session, in order.
+Index(
+    "dead_letters_queue",
+    dead_letters.c.account_id,
+    dead_letters.c.session_id,
+    dead_letters.c.number,
+    postgresql_where=text("status = 'open' and command_id is not null"),
+)
+
+# The row that arriving commands and a replay lock, so that neither overtakes the other.
+parked_sessions = Table(
+    "parked_sessions",
+    metadata,
+    Column("account_id", ID, nullable=False),
+    Column("session_id", ID, nullable=False),
+    Column("parked_at", MOMENT, nullable=False),
+    PrimaryKeyConstraint("account_id", "session_id", name="parked_sessions_pkey"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("shard", SmallInteger, nullable=False),
+    Column("id", BigInteger, Identity(always=True)),
+    # without the prefix, which the relay puts in front
+    Column("topic", Text, nullable=False),
+    Column("key", LargeBinary),
+    # names and values in turn
+    Column("headers", ARRAY(LargeBinary), nullable=False),
+    # a tombstone has none
+    Column("value", LargeBinary),
+    PrimaryKeyConstraint("shard", "id", name="outbox_pkey"),
+    # a queue: what is inserted is soon deleted
+    postgresql_with={
+        "autovacuum_vacuum_scale_factor": 0.01,
+        "autovacuum_vacuum_threshold": 1000,
+        "autovacuum_vacuum_cost_delay": 0,
+    },
+)
+
+outbox_set_aside = Table(
+    "outbox_set_aside",
+    metadata,
+    Column("shard", SmallInteger, nullable=False),
+    # the one it had in the outbox
+    Column("id", BigInteger, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("key", LargeBinary),
+    Column("headers", ARRAY(LargeBinary), nullable=False),
+    Column("value", LargeBinary),
+    Column("why", Text, nullable=False),
+    Column("set_aside_at", MOMENT, nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("shard", "id", name="outbox_set_aside_pkey"),
+)
+
+relay_shards = Table(
+    "relay_shards",
+    metadata,
+    Column("shard", SmallInteger, autoincrement=False),
+    # of the last intent opened, and of the last one settled: the same, or one is open
+    Column("number", BigInteger, nullable=False, server_default=text("0")),
+    Column("settled", BigInteger, nullable=False, server_default=text("0")),
+    Column("row_ids", ARRAY(BigInteger)),
+    PrimaryKeyConstraint("shard", name="relay_shards_pkey"),
+    CheckConstraint("number >= 0", name="relay_shards_number_check"),
+    CheckConstraint("settled between 0 and number", name="relay_shards_settled_check"),
+    CheckConstraint("(row_ids is null) = (settled = number)", name="relay_shards_open_check"),
+)

@@ -1,0 +1,156 @@
+"""Ways in which a world can go wrong; each takes one and returns it broken."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from .checker import World
+from .wire import Json, Record
+
+Break = Callable[[World], World]
+
+
+def without_record(topic: str) -> Break:
+    """Lose one record of a topic."""
+    return lambda world: _with_topic(world, topic, lambda records: records[1:])
+
+
+def with_record_twice(topic: str) -> Break:
+    """Repeat one record of a topic, at the end of its partition."""
+
+    def twice(records: Sequence[Record]) -> list[Record]:
+        first = records[0]
+        last = max(r.offset for r in records if r.partition == first.partition)
+        return [*records, replace(first, offset=last + 1)]
+
+    return lambda world: _with_topic(world, topic, twice)
+
+
+def with_two_swapped(world: World) -> World:
+    """Exchange the places of two successive events of one session."""
+    events = world.by_topic["session-events"]
+    one = next(event for event in events if int(event.json["sequence"]) == 1)
+    two = next(e for e in events if e.key == one.key and int(e.json["sequence"]) == 2)
+    others = [event for event in events if event not in (one, two)]
+    swapped = [replace(one, offset=two.offset), replace(two, offset=one.offset)]
+    return _with_topic(world, "session-events", lambda _: [*others, *swapped])
+
+
+def with_a_gap(world: World) -> World:
+    """Lose an event that is neither the first nor the last of its session."""
+    events = world.by_topic["session-events"]
+    lost = next(
+        event
+        for event in events
+        if int(event.json["sequence"]) > 1
+        and any(e.key == event.key and e.json["sequence"] > event.json["sequence"] for e in events)
+    )
+    kept = [event for event in events if event != lost]
+    return _with_topic(world, "session-events", lambda _: kept)
+
+
+def in_wrong_partition(topic: str) -> Break:
+    """Move one record to the next partition, at its end."""
+
+    def moved(records: Sequence[Record]) -> list[Record]:
+        partition = (records[0].partition + 1) % 3
+        end = max((r.offset for r in records if r.partition == partition), default=-1) + 1
+        return [replace(records[0], partition=partition, offset=end), *records[1:]]
+
+    return lambda world: _with_topic(world, topic, moved)
+
+
+def with_value(topic: str, change: Callable[[Json], Json]) -> Break:
+    """Rewrite what one record says."""
+
+    def changed(records: Sequence[Record]) -> list[Record]:
+        value = json.dumps(change(records[0].json)).encode()
+        return [replace(records[0], value=value), *records[1:]]
+
+    return lambda world: _with_topic(world, topic, changed)
+
+
+def without_row(table: str) -> Break:
+    """Lose one row of a table."""
+    return lambda world: _with_rows(world, table, lambda rows: rows[1:])
+
+
+def with_row(table: str, **columns: object) -> Break:
+    """Rewrite columns of one row."""
+    return lambda world: _with_rows(world, table, lambda rows: [rows[0] | columns, *rows[1:]])
+
+
+def with_new_row(table: str, **columns: object) -> Break:
+    """Add a row."""
+    return lambda world: _with_rows(world, table, lambda rows: [*rows, columns])
+
+
+def committed_too_far(world: World) -> World:
+    """Commit an offset that was not applied yet."""
+    place, offset = next(iter(world.committed.items()))
+    return replace(world, committed={**world.committed, place: offset + 1})
+
+
+def _with_topic(
+    world: World, topic: str, change: Callable[[Sequence[Record]], Sequence[Record]]
+) -> World:
+    others = [record for record in world.records if record.topic != topic]
+    return replace(world, records=[*others, *change(world.by_topic[topic])])
+
+
+def _with_rows(
+    world: World, table: str, change: Callable[[Sequence[Json]], Sequence[Json]]
+) -> World:
+    return replace(world, rows={**world.rows, table: change(world.rows[table])})
+
+
+# What each break must at least be called; one that goes unnoticed makes the checker worthless.
+BREAKS: dict[str, tuple[Break, str]] = {
+    "a reply is missing": (without_record("replies"), "answered 0 times"),
+    "a reply is doubled": (with_record_twice("replies"), "answered 2 times"),
+    "a reply names another version": (
+        with_value("replies", lambda reply: reply | {"version": 99}),
+        "answered with version 99",
+    ),
+    "an event is missing": (without_record("session-events"), "has events []"),
+    "an event is doubled": (with_record_twice("session-events"), "2 times on session-events"),
+    "two events are swapped": (with_two_swapped, "has sequence 0000000002 where 0000000001"),
+    "a sequence has a gap": (with_a_gap, "where"),
+    "an event comes from nowhere": (
+        with_value("session-events", lambda event: event | {"causationid": "nobody"}),
+        "come from command nobody",
+    ),
+    "an event lies in another partition": (in_wrong_partition("session-events"), "belongs in"),
+    "a reply lies in another partition": (in_wrong_partition("replies"), "belongs in"),
+    "a header differs from its event": (
+        with_value("session-events", lambda event: event | {"time": "2020-01-01T00:00:00Z"}),
+        "differ from the event in ['ce_time']",
+    ),
+    "a session row is missing": (without_row("sessions"), "has events and no row"),
+    "a session row has another status": (with_row("sessions", status="odd"), "status 'odd'"),
+    "a session row has another version": (with_row("sessions", version=99), "version 99"),
+    "a session row has another node": (with_row("sessions", current_node_id="odd"), "another node"),
+    "a step row is missing": (without_row("walk_steps"), "is only an event"),
+    "a step row has another answer": (
+        with_row("walk_steps", answer="odd"),
+        "differs from its event",
+    ),
+    "notes are missing": (without_row("session_notes"), "keeps other notes"),
+    "an escalation is missing": (without_row("escalations"), "the escalation queue has 0"),
+    "a remembered id is missing": (without_row("inbox"), "the inbox has 0"),
+    "a remembered id is nobody's": (with_new_row("inbox", command_id="nobody"), "the inbox has 1"),
+    "a message stays in the outbox": (with_new_row("outbox", topic="replies"), "in the outbox"),
+    "a position is behind": (with_row("positions", next_offset=0), "is applied up to 0"),
+    "a commit runs ahead": (committed_too_far, "is committed up to"),
+    "a ticketing message is missing": (without_record("ticketing"), "ticketing has 0"),
+    "a ticketing message is doubled": (with_record_twice("ticketing"), "2 times on ticketing"),
+    "a notification is missing": (without_record("engineer-notifications"), "notifications has 0"),
+    "a latest state is missing": (
+        lambda world: _with_topic(
+            world, "session-state", lambda r: [s for s in r if s.key != r[0].key]
+        ),
+        "on session-state, on session-events",
+    ),
+    "a dead letter is missing": (without_record("dead-letters"), "is 0 dead letters"),
+    "a dead letter is doubled": (with_record_twice("dead-letters"), "is 2 dead letters"),
+}

@@ -1,0 +1,204 @@
+"""One installation of firstline, run as its operator runs it: by its command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+from .wire import Json
+
+PARTITIONS = 3
+
+_START_SECONDS = 45
+_STOP_SECONDS = 30
+_LOG_LINES = 60
+
+
+class NotReady(AssertionError):
+    """A command of firstline failed, or a worker is not where it should be; says what it logged."""
+
+
+class Worker:
+    """A running `firstline worker`."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self._log = log
+        self._ready = threading.Event()
+        with log.open("ab") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "firstline", "worker"],
+                env=environment,
+                cwd=log.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        self._reader = threading.Thread(target=self._read_stdout, daemon=True)
+        self._reader.start()
+
+    def wait_until_ready(self, seconds: float = _START_SECONDS) -> None:
+        """Wait for the line `ready`; raises NotReady, with the log, where it does not come."""
+        until = time.monotonic() + seconds
+        while not self._ready.wait(0.01):
+            self.must_run()
+            if time.monotonic() > until:
+                message = f"the worker was not ready after {seconds} s\n{self.log_tail()}"
+                raise NotReady(message)
+
+    def is_ready(self, seconds: float) -> bool:
+        """Wait at most so long for the line `ready`, and say whether it came."""
+        return self._ready.wait(seconds)
+
+    def must_run(self) -> None:
+        """Raise NotReady where the process has ended."""
+        code = self._process.poll()
+        if code is not None:
+            message = f"the worker ended with {code}\n{self.log_tail()}"
+            raise NotReady(message)
+
+    def kill(self) -> None:
+        """End the process as a power cut would: no handler of its own runs."""
+        self._process.kill()
+        self._finish()
+
+    def stop(self) -> int:
+        """Ask the process to end, and return its exit code; it has 30 seconds by contract."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            message = f"the worker still ran {_STOP_SECONDS} s after SIGTERM\n{self.log_tail()}"
+            raise NotReady(message) from None
+        return self._finish()
+
+    def log_tail(self) -> str:
+        """Return the last lines of its stderr."""
+        lines = self._log.read_text(errors="replace").splitlines()
+        return "\n".join(lines[-_LOG_LINES:])
+
+    def _finish(self) -> int:
+        code = self._process.wait()
+        self._reader.join(5)
+        return code
+
+    def _read_stdout(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as stdout:
+            for line in stdout:
+                if line.strip() == b"ready":
+                    self._ready.set()
+
+
+@dataclass
+class Installation:
+    """A database, a topic prefix, and the worker that runs between them, if any."""
+
+    kafka_bootstrap: str
+    database_url: str
+    prefix: str
+    folder: Path
+    worker: Worker | None = None
+    environment: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("FIRSTLINE_")}
+        self.environment = inherited | {
+            "FIRSTLINE_KAFKA_BOOTSTRAP": self.kafka_bootstrap,
+            "FIRSTLINE_DATABASE_URL": self.database_url,
+            "FIRSTLINE_TOPIC_PREFIX": self.prefix,
+            "FIRSTLINE_PARTITIONS": str(PARTITIONS),
+        }
+
+    def run(self, *arguments: str, seconds: float = 60) -> str:
+        """Run one command to its end and return its stdout; raises NotReady where it fails."""
+        done = subprocess.run(
+            [sys.executable, "-m", "firstline", *arguments],
+            env=self.environment,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+        )
+        if done.returncode != 0:
+            message = (
+                f"firstline {' '.join(arguments)} exited with {done.returncode}\n"
+                f"{done.stdout.decode(errors='replace')}\n{done.stderr.decode(errors='replace')}"
+            )
+            raise NotReady(message)
+        return done.stdout.decode()
+
+    def set_up(self, catalogue: Json) -> None:
+        """Migrate, create the topics, load the catalogue."""
+        file = self.folder / "catalogue.json"
+        file.write_text(json.dumps(catalogue))
+        with ThreadPoolExecutor() as pool:
+            topics = pool.submit(self.run, "topics")
+            self.run("migrate")
+            self.run("load", str(file))
+            topics.result()
+
+    def launch(self) -> Worker:
+        """Start a worker, which need not be ready when this returns."""
+        self.worker = Worker(self.environment, self.folder / "worker.log")
+        return self.worker
+
+    def start(self) -> Worker:
+        """Start a worker and wait until it is ready."""
+        worker = self.launch()
+        worker.wait_until_ready()
+        return worker
+
+    def must_run(self) -> None:
+        """Raise NotReady where the worker that ought to run has ended."""
+        if self.worker is not None:
+            self.worker.must_run()
+
+    def log_tail(self) -> str:
+        """Return the last lines that the worker logged."""
+        return self.worker.log_tail() if self.worker is not None else "no worker was started"
+
+
+@contextmanager
+def installed(
+    kafka_bootstrap: str, maintenance_url: str, folder: Path, catalogue: Json
+) -> Iterator[Installation]:
+    """Yield an installation that is set up but does not run; whatever runs at the end is killed."""
+    name = f"outside_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(maintenance_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    installation = Installation(
+        kafka_bootstrap=kafka_bootstrap,
+        database_url=_in_database(maintenance_url, name),
+        prefix=f"t{uuid.uuid4().hex[:4]}.",
+        folder=folder,
+    )
+    try:
+        installation.set_up(catalogue)
+        yield installation
+    finally:
+        if installation.worker is not None:
+            installation.worker.kill()
+        with psycopg.connect(maintenance_url, autocommit=True) as connection:
+            drop = sql.SQL("drop database {} with (force)")
+            connection.execute(drop.format(sql.Identifier(name)))
+
+
+def _in_database(url: str, name: str) -> str:
+    """Return the same address with another database at its end."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
