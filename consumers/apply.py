@@ -40,9 +40,7 @@ class Applied:
     letters: Counter[str] = field(default_factory=Counter)
 
 
-async def apply_batch(
-    engine: AsyncEngine, batch: Batch, now: datetime, limits: Limits
-) -> Applied:
+async def apply_batch(engine: AsyncEngine, batch: Batch, now: datetime, limits: Limits) -> Applied:
     """Apply every command exactly once, in order, in one transaction.
 
     Returns after the commit; only then may offsets be committed. If the process dies in between,

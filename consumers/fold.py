@@ -12,7 +12,7 @@ from datetime import datetime
 from consumers.letters import Letter, claim
 from consumers.moves import audit, move
 from consumers.records import DeadLetter, Delivery, Item, Poison, Refused
-from domain.commands import Start, StartFlow, StartProposal
+from domain.commands import Command, Start, StartFlow, StartProposal
 from domain.decide import Context, Limits, acting, decide
 from domain.decisions import Code, Rejected
 from domain.history import Recorded
@@ -58,129 +58,114 @@ def fold(
 
     Moves ``facts`` along: afterwards they are what to save.
     """
-    folded = Folded()
-    claims = dict(standing.claims)
+    course = _Course(facts, standing.parked, now, limits, dict(standing.claims))
     for item in items:
         match item:
             case DeadLetter():
-                folded.letters.append(item)
+                course.folded.letters.append(item)
             case Refused():
-                folded.replies.append(_refused(item, facts, now))
-            case Poison(delivery=delivery):
-                folded.letters.append(item)
-                if delivery.command.command_id not in claims:
-                    claims[delivery.command.command_id] = _claim(folded, delivery, None)
+                course.refuse(item)
+            case Poison():
+                course.park(item, item.delivery)
             case Delivery():
-                _answer(folded, item, claims, facts, standing, now, limits)
-    return folded
+                course.answer(item)
+    return course.folded
 
 
-def _answer(  # noqa: PLR0913 - the state of the fold
-    folded: Folded,
-    delivery: Delivery,
-    claims: dict[str, Claim],
-    facts: Facts,
-    standing: Standing,
-    now: datetime,
-    limits: Limits,
-) -> None:
-    """Answer one command: as before, anew, or later."""
-    command_id = delivery.command.command_id
-    known = claims.get(command_id)
-    if known is not None and known.digest != delivery.digest:
-        folded.replies.append(_rejected(delivery, _REUSED, facts, now))
-    elif known is not None and known.reply is not None:
-        folded.replies.append(replies.message(known.session_id, replies.again(known.reply)))
-    elif known is not None or _session_key(delivery) in standing.parked:
-        folded.letters.append(delivery)
-        if known is None:
-            claims[command_id] = _claim(folded, delivery, None)
-    else:
-        answer = _apply(folded, delivery, facts, now, limits)
-        folded.replies.append(answer)
-        claims[command_id] = _claim(folded, delivery, answer.value)
+@dataclass(slots=True)
+class _Course:
+    """A fold on its way: what it looks at, and what it has come to so far."""
+
+    facts: Facts
+    parked: AbstractSet[AccountSession]
+    now: datetime
+    limits: Limits
+    claims: dict[str, Claim]
+    folded: Folded = field(default_factory=Folded)
+
+    def answer(self, delivery: Delivery) -> None:
+        """Answer a command: as before, anew, or later."""
+        command = delivery.command
+        known = self.claims.get(command.command_id)
+        if known is not None and known.digest != delivery.digest:
+            self._reply(command.session_id, self._rejected(delivery, _REUSED))
+        elif known is not None and known.reply is not None:
+            self._reply(command.session_id, replies.again(known.reply))
+        elif known is not None or (command.account_id, command.session_id) in self.parked:
+            self.park(delivery, delivery)
+        else:
+            reply = self._apply(delivery)
+            self._claim(delivery, reply)
+            self._reply(command.session_id, reply)
+
+    def park(self, letter: Letter, delivery: Delivery) -> None:
+        """Keep a command for later, its id claimed without an answer."""
+        self.folded.letters.append(letter)
+        if delivery.command.command_id not in self.claims:
+            self._claim(delivery, None)
+
+    def refuse(self, item: Refused) -> None:
+        """Answer a record that is refused for what it is; it does not claim its id."""
+        reply = replies.rejected(
+            replies.Asked(item.command_id, item.session_id, item.account_id, item.correlation),
+            item.rejected,
+            self.facts.session(item.session_id),
+            self.now,
+        )
+        self._reply(item.session_id, reply)
+
+    def _apply(self, delivery: Delivery) -> bytes:
+        """Decide one command, move the facts by its events, and return its answer."""
+        command = delivery.command
+        context = self._context(command)
+        decision = decide(self.facts.session(command.session_id), command, context)
+        if isinstance(decision, Rejected):
+            return self._rejected(delivery, decision)
+        actor = acting(command, context.user)
+        if actor is None:
+            msg = "a command was accepted from nobody"
+            raise ValueError(msg)
+        for place, event in enumerate(decision.events):
+            recorded = move(self.facts, delivery, place, event, actor)
+            self.folded.recorded.append(recorded)
+            if entry := audit(recorded):
+                self.folded.audit.append(entry)
+        return replies.accepted(_asked(command), self.facts.session(command.session_id), self.now)
+
+    def _context(self, command: Command) -> Context:
+        facts, account_id = self.facts, command.account_id
+        user = None if command.actor_id is None else facts.users.get(command.actor_id)
+        if not isinstance(command, Start):
+            return Context(self.now, user, limits=self.limits)
+        flow_version = None
+        if isinstance(command, StartFlow):
+            flow_version = facts.flow_versions.get((account_id, command.flow_id))
+        return Context(
+            self.now,
+            user,
+            facts.tickets.get((account_id, command.ticket)),
+            facts.active.get((account_id, command.ticket)),
+            flow_version,
+            isinstance(command, StartProposal)
+            and (account_id, command.flow_proposal_id) in facts.proposals,
+            self.limits,
+        )
+
+    def _rejected(self, delivery: Delivery, rejected: Rejected) -> bytes:
+        command = delivery.command
+        session = self.facts.session(command.session_id)
+        return replies.rejected(_asked(command), rejected, session, self.now)
+
+    def _claim(self, delivery: Delivery, reply: bytes | None) -> None:
+        claimed = claim(delivery, reply)
+        self.claims[claimed.command_id] = claimed
+        self.folded.claims.append(claimed)
+
+    def _reply(self, session_id: str, reply: bytes) -> None:
+        self.folded.replies.append(replies.message(session_id, reply))
 
 
-def _apply(
-    folded: Folded, delivery: Delivery, facts: Facts, now: datetime, limits: Limits
-) -> Message:
-    """Decide one command, move the facts by its events, and return its answer."""
-    command = delivery.command
-    context = _context(delivery, facts, now, limits)
-    decision = decide(facts.session(command.session_id), command, context)
-    if isinstance(decision, Rejected):
-        return _rejected(delivery, decision, facts, now)
-    actor = acting(command, context.user)
-    if actor is None:
-        msg = "a command was accepted from nobody"
-        raise ValueError(msg)
-    for place, event in enumerate(decision.events):
-        recorded = move(facts, delivery, place, event, actor)
-        folded.recorded.append(recorded)
-        if entry := audit(recorded):
-            folded.audit.append(entry)
-    session = facts.session(command.session_id)
-    return replies.message(
-        command.session_id,
-        replies.accepted(command.command_id, session, command.correlation, now),
+def _asked(command: Command) -> replies.Asked:
+    return replies.Asked(
+        command.command_id, command.session_id, command.account_id, command.correlation
     )
-
-
-def _context(delivery: Delivery, facts: Facts, now: datetime, limits: Limits) -> Context:
-    command = delivery.command
-    user = None if command.actor_id is None else facts.users.get(command.actor_id)
-    if not isinstance(command, Start):
-        return Context(now, user, limits=limits)
-    account_id = command.account_id
-    flow_version = None
-    if isinstance(command, StartFlow):
-        flow_version = facts.flow_versions.get((account_id, command.flow_id))
-    proposal_exists = (
-        isinstance(command, StartProposal)
-        and (account_id, command.flow_proposal_id) in facts.proposals
-    )
-    return Context(
-        now,
-        user,
-        facts.tickets.get((account_id, command.ticket)),
-        facts.active.get((account_id, command.ticket)),
-        flow_version,
-        proposal_exists,
-        limits,
-    )
-
-
-def _rejected(delivery: Delivery, rejected: Rejected, facts: Facts, now: datetime) -> Message:
-    command = delivery.command
-    reply = replies.rejected(
-        command.command_id,
-        command.session_id,
-        command.account_id,
-        rejected,
-        facts.session(command.session_id),
-        command.correlation,
-        now,
-    )
-    return replies.message(command.session_id, reply)
-
-
-def _refused(item: Refused, facts: Facts, now: datetime) -> Message:
-    reply = replies.rejected(
-        item.command_id,
-        item.session_id,
-        item.account_id,
-        item.rejected,
-        facts.session(item.session_id),
-        item.correlation,
-        now,
-    )
-    return replies.message(item.session_id, reply)
-
-
-def _claim(folded: Folded, delivery: Delivery, reply: bytes | None) -> Claim:
-    folded.claims.append(claim(delivery, reply))
-    return folded.claims[-1]
-
-
-def _session_key(delivery: Delivery) -> AccountSession:
-    return (delivery.command.account_id, delivery.command.session_id)

@@ -114,4 +114,3 @@ def _sum(*parts: Applied) -> Applied:
         sum(part.messages for part in parts),
         letters,
     )
-

@@ -25,14 +25,10 @@ def row(letter: Letter) -> DeadLetterRow:
 def claim(delivery: Delivery, reply: bytes | None) -> Claim:
     """The command's row in the inbox; without a reply it is parked."""
     command = delivery.command
-    return Claim(
-        command.command_id, command.account_id, command.session_id, delivery.digest, reply
-    )
+    return Claim(command.command_id, command.account_id, command.session_id, delivery.digest, reply)
 
 
-def _row(
-    record: Record, reason: Reason, detail: str, delivery: Delivery | None
-) -> DeadLetterRow:
+def _row(record: Record, reason: Reason, detail: str, delivery: Delivery | None) -> DeadLetterRow:
     command = None
     if delivery is not None:
         command = ParkedCommand(

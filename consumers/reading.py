@@ -23,7 +23,7 @@ _PASSING = frozenset({Fault.AGAIN, Fault.WAIT})
 
 
 class PositionBeyondEnd(Exception):
-    """A position lies past the partition's end: the topic was made anew, or is another cluster's."""
+    """A position lies past its partition's end: the topic is new, or another cluster's."""
 
     def __init__(self, partition: Partition, position: int, end: int) -> None:
         super().__init__(

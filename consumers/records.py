@@ -1,8 +1,8 @@
 """What a batch consists of: records as they came, and what decoding makes of each.
 
-    Record ──decode──► Delivery     a command, to be applied
-                     │ Refused      readable, but refused for what the record alone says
-                     └ DeadLetter   neither: kept as it is, no reply
+Record ──decode──► Delivery     a command, to be applied
+                 │ Refused      readable, but refused for what the record alone says
+                 └ DeadLetter   neither: kept as it is, no reply
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,6 @@ from producers.topics import MESSAGE_LIMIT
 from storage import dead_letters, inbox, outbox, sessions
 from storage.database import Transaction
 from storage.facts import Facts
-from storage.outbox import Message
 
 
 async def save(tx: Transaction, folded: Folded, facts: Facts, now: datetime) -> None:
@@ -69,7 +68,7 @@ async def save(tx: Transaction, folded: Folded, facts: Facts, now: datetime) -> 
 
 async def stage(tx: Transaction, folded: Folded, facts: Facts) -> int:
     """Put everything that goes out into the outbox; return how many messages that are."""
-    messages: list[Message] = [
+    messages = [
         *(message for recorded in folded.recorded for message in events.messages(recorded)),
         *folded.replies,
         *(

@@ -20,11 +20,12 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from consumers.apply import Applied, Batch
+from consumers.caution import TOOK_THE_PROCESS_DOWN, Condemned, Slice, careful_slices
 from consumers.decode import decode
 from consumers.isolate import Applier, Unavailable
 from consumers.raw_consumer import RawConsumer
 from consumers.reading import Rebalances, seek_to_positions
-from consumers.records import Record, Source
+from consumers.records import DeadLetter, Delivery, Item, Poison, Reason, Record, Source
 from producers import topics
 from producers.kafka import Kafka
 from storage.blockers import watched
@@ -47,10 +48,12 @@ class WorkerSettings:
     """Bounds of a batch, and who this worker is in its group.
 
     ``slot`` names a member for good: a worker that comes back in the same slot is the same member
-    and has its partitions back at once.
+    and has its partitions back at once. ``careful`` where the last one there died: what it died
+    of may be the first record that this one reads.
     """
 
     slot: int = 0
+    careful: bool = False
     batch_records: int = 1_000
     batch_bytes: int = 8 * 1024 * 1024
     poll_ms: int = 5
@@ -102,6 +105,7 @@ class Worker:
             batch_timeout_ms=settings.poll_ms,
         )
         self._subscriber(self._handle)
+        self._careful = settings.careful
         self._committed_at = 0.0
         self._applied_up_to: dict[TopicPartition, int] = {}
 
@@ -154,11 +158,30 @@ class Worker:
             await asyncio.Event().wait()
 
     async def _apply_all(self, records: Sequence[Record], spans: dict[Partition, range]) -> None:
-        for batch in self._batches(records, spans):
-            if not await self._apply(batch):
+        if self._careful:
+            if not await self._apply_carefully(records, spans):
                 return
+            self._careful = False
+        else:
+            for batch in self._batches(records, spans):
+                if not await self._apply(batch):
+                    return
         if time.monotonic() - self._committed_at > _COMMIT_EVERY_SECONDS:
             await self._commit_offsets()
+
+    async def _apply_carefully(
+        self, records: Sequence[Record], spans: dict[Partition, range]
+    ) -> bool:
+        """The first records after an unclean exit, in small slices whose attempts are counted."""
+        async for piece in careful_slices(self._applier.engine, records):
+            if piece.condemned is None:
+                batch = self._batch(piece.records, spans)
+                await piece.note_decoded()
+            else:
+                batch = self._condemned(piece, spans)
+            if not await self._apply(batch):
+                return False
+        return True
 
     async def _apply(self, batch: Batch) -> bool:
         """Apply a batch however long it takes; False where reading starts again elsewhere."""
@@ -186,9 +209,7 @@ class Worker:
                 self._on_applied(applied)
                 return True
 
-    def _batches(
-        self, records: Sequence[Record], spans: dict[Partition, range]
-    ) -> Iterator[Batch]:
+    def _batches(self, records: Sequence[Record], spans: dict[Partition, range]) -> Iterator[Batch]:
         """The fetch as batches within bounds of bytes, each record decoded by itself."""
         begin, size = 0, 0
         for index, record in enumerate(records):
@@ -199,16 +220,22 @@ class Worker:
         yield self._batch(records[begin:], spans)
 
     def _batch(self, records: Sequence[Record], spans: dict[Partition, range]) -> Batch:
-        """One batch; what it covers is taken off ``spans``."""
-        covered: dict[Partition, range] = {}
-        for record in records:
-            partition = Partition(record.topic, record.partition)
-            start = covered[partition].start if partition in covered else spans[partition].start
-            covered[partition] = range(start, record.offset + 1)
-        for partition, span in covered.items():
-            spans[partition] = range(span.stop, spans[partition].stop)
-        prefix = len(self._kafka.prefix)
-        return Batch([decode(one, _SOURCES[one.topic[prefix:]]) for one in records], covered)
+        """One batch, decoded; what it covers is taken off ``spans``."""
+        return Batch([self._decode(one) for one in records], _take_off(spans, records))
+
+    def _condemned(self, piece: Slice, spans: dict[Partition, range]) -> Batch:
+        """The batch of one record that took the process down before, to be kept unapplied."""
+        (record,) = piece.records
+        if piece.condemned is Condemned.UNDECODED:
+            item: Item = DeadLetter(record, Reason.UNREADABLE, TOOK_THE_PROCESS_DOWN)
+        else:
+            item = self._decode(record)
+            if isinstance(item, Delivery):
+                item = Poison(item, TOOK_THE_PROCESS_DOWN)
+        return Batch([item], _take_off(spans, piece.records))
+
+    def _decode(self, record: Record) -> Item:
+        return decode(record, _SOURCES[record.topic[len(self._kafka.prefix) :]])
 
     async def _wait_and_poll(self, seconds: float) -> None:
         """Wait, but keep polling paused partitions: who does not poll has to leave the group."""
@@ -234,6 +261,17 @@ class Worker:
                 await self.consumer.commit(offsets)
         except Exception as error:  # noqa: BLE001 - the positions are the truth
             _log.info("offsets not committed", error=type(error).__name__)
+
+
+def _take_off(spans: dict[Partition, range], records: Sequence[Record]) -> dict[Partition, range]:
+    """What the records cover of the spans; the spans begin after it from now on."""
+    covered: dict[Partition, range] = {}
+    for record in records:
+        partition = Partition(record.topic, record.partition)
+        covered[partition] = range(spans[partition].start, record.offset + 1)
+    for partition, span in covered.items():
+        spans[partition] = range(span.stop, spans[partition].stop)
+    return covered
 
 
 async def _untouched(records: tuple[Record, ...]) -> KafkaMessage:

@@ -85,11 +85,21 @@ def load(
 
     with _servers() as (servers, _):
         loaded = _run(load_file(file, servers.database_url))
-    typer.echo(str(loaded))
+    for table, counts in loaded.tables.items():
+        if counts.added or counts.changed or counts.unchanged:
+            typer.echo(
+                f"{table}: {counts.added} added, {counts.changed} changed,"
+                f" {counts.unchanged} unchanged"
+            )
 
 
 @app.command()
-def worker() -> None:
+def worker(
+    *,
+    with_relay: Annotated[
+        bool, typer.Option("--relay/--no-relay", help="Relay what comes of the commands, too.")
+    ] = True,
+) -> None:
     """Consume commands and relay what comes of them, until SIGTERM; prints "ready".
 
     Example: firstline worker
@@ -97,7 +107,7 @@ def worker() -> None:
     from firstline.program import run_worker  # noqa: PLC0415
 
     with _servers() as (servers, settings):
-        _run(run_worker(servers, settings))
+        _run(run_worker(servers, settings, with_relay=with_relay))
 
 
 @app.command()
@@ -175,7 +185,7 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception as error:  # noqa: BLE001 - what a person can act on is said in a sentence
+    except Exception as error:
         sentence = explain(error)
         if sentence is None:
             raise

@@ -1,11 +1,11 @@
 """Every failure that a person can act on, as the sentence that tells them how.
 
-    NoServers                 install what is missing, or name the servers
-    CatalogueError            mend the file
-    DeploymentWrong           migrate the database
-    PositionBeyondEnd         the topic is not the one that was read before
-    ProgressLost              the relay cannot tell what went out
-    SlotLost, LogFault …      start again
+NoServers                 install what is missing, or name the servers
+CatalogueError            mend the file
+DeploymentWrong           migrate the database
+PositionBeyondEnd         the topic is not the one that was read before
+ProgressLost              the relay cannot tell what went out
+SlotLost, LogFault …      start again
 """
 
 import asyncpg
@@ -49,7 +49,10 @@ def explain(error: BaseException) -> str | None:
     if state is not None or isinstance(error, asyncpg.InterfaceError):
         return f"Postgres answers {describe(error)}"
     if isinstance(error, KafkaError):
-        return f"Kafka answers {type(error).__name__}; are FIRSTLINE_KAFKA_BOOTSTRAP and the topics right?"
+        return (
+            f"Kafka answers {type(error).__name__}; look at FIRSTLINE_KAFKA_BOOTSTRAP and run"
+            " `firstline topics`"
+        )
     if isinstance(error, (OSError, TimeoutError)):
         return f"a server cannot be reached ({type(error).__name__}: {error})"
     return None

@@ -38,7 +38,7 @@ async def run_worker(servers: Servers, settings: Settings, *, with_relay: bool =
                 kafka,
                 servers.database_url,
                 Applier(engine, Limits(settings.walk_steps, settings.ai_nodes)),
-                WorkerSettings(slot.number, settings.batch_records),
+                WorkerSettings(slot.number, slot.unclean, settings.batch_records),
                 on_applied=lambda applied: signals.wake.set() if applied.messages else None,
             )
             await worker.start()
@@ -52,9 +52,7 @@ async def run_worker(servers: Servers, settings: Settings, *, with_relay: bool =
             relaying = None
             if with_relay:
                 relaying = asyncio.ensure_future(
-                    relay_forever(
-                        servers.database_url, engine, kafka, RelaySettings(), signals
-                    )
+                    relay_forever(servers.database_url, engine, kafka, RelaySettings(), signals)
                 )
                 tasks.append(_until(relaying))
             try:

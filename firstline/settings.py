@@ -14,7 +14,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FIRSTLINE_", frozen=True)
 
     kafka_bootstrap: str | None = Field(
-        None, description="Kafka's address, host:port[,host:port…]. With the database, or not at all."
+        None,
+        description="Kafka's address, host:port[,host:port…]. With the database, or not at all.",
     )
     database_url: str | None = Field(
         None, description="Postgres, as postgresql://user:password@host:port/name."

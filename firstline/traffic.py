@@ -96,9 +96,7 @@ def _read_commands(file: Path) -> list[tuple[bytes, bytes]]:
     return keyed
 
 
-async def _assign(
-    kafka: Kafka, consumer: AIOKafkaConsumer, name: str
-) -> list[TopicPartition]:
+async def _assign(kafka: Kafka, consumer: AIOKafkaConsumer, name: str) -> list[TopicPartition]:
     topic = kafka.topic(name)
     admin = AIOKafkaAdminClient(**kafka.connection())
     await admin.start()

@@ -4,7 +4,8 @@ from hashlib import sha256
 
 from producers import topics
 from storage.dead_letters import DeadLetterRow
-from storage.outbox import Headers, Message
+from storage.headers import Headers, pack
+from storage.outbox import Message
 
 HEADERS_LIMIT = 16 * 1024
 """How much of the original headers is kept, in bytes of names and values."""
@@ -43,7 +44,7 @@ def message(letter: DeadLetterRow) -> Message:
             (b"fl_key_sha256", sha256(key).hexdigest().encode()),
         ]
         key = None
-    return Message(topics.DEAD_LETTERS, key, value, headers)
+    return Message(topics.DEAD_LETTERS, key, value, pack(headers))
 
 
 def kept_headers(headers: Headers) -> list[tuple[bytes, bytes | None]]:

@@ -1,4 +1,4 @@
-"""Recorded events as messages: CloudEvents 1.0 in structured mode, the attributes repeated as headers.
+"""Recorded events as messages: CloudEvents 1.0 in structured mode, attributes also as headers.
 
 The JSON event format of CloudEvents 1.0.2 and its Kafka protocol binding; ``sequence``,
 ``partitionkey`` and ``recordedtime`` are registered extensions, ``causationid`` is ours.
@@ -23,9 +23,10 @@ from producers import topics
 from producers.handover import path, summary
 from producers.ids import event_id
 from producers.json import rfc3339, spliced, without_absent
-from storage.outbox import Headers, Message
+from storage.headers import pack
+from storage.outbox import Message
 
-CONTENT_TYPE = b"application/cloudevents+json; charset=UTF-8"
+CONTENT_TYPE = "application/cloudevents+json; charset=UTF-8"
 _PATH_LIMIT = 512 * 1024
 _TYPES = {
     SessionStarted: "firstline.session.started.v1",
@@ -40,12 +41,12 @@ _TYPES = {
 
 def messages(recorded: Recorded) -> Iterator[Message]:
     """Everything that goes out because of one event."""
-    attributes = _attributes(recorded)
-    headers = _headers(attributes)
+    identity = event_id(recorded.command.command_id, recorded.place)
+    envelope, headers = _attributes(recorded, identity)
     key = recorded.command.session_id.encode()
 
     def message(topic: str, data: bytes) -> Message:
-        return Message(topic, key, spliced(attributes, "data", data), headers)
+        return Message(topic, key, b"%b%b}" % (envelope, data), headers)
 
     data = _data(recorded)
     yield message(topics.SESSION_EVENTS, _with_notes(recorded, data))
@@ -61,32 +62,35 @@ def messages(recorded: Recorded) -> Iterator[Message]:
                 topics.TICKETING, to_json({**data, "action": "note", "note": reason or ""})
             )
         case NodeRequested():
-            yield _node_request(recorded, key)
+            yield _node_request(recorded, identity, key)
 
 
-def _attributes(recorded: Recorded) -> dict[str, object]:
-    origin = recorded.session.origin
+def _attributes(recorded: Recorded, identity: str) -> tuple[bytes, bytes]:
+    """The attributes twice: as the beginning of the JSON object up to its data, and as headers.
+
+    Every one of them is ours and plain ASCII, ids, times and names of types, so that nothing
+    needs quoting; building the two texts costs a fraction of two dictionaries and an encoder.
+    """
+    session_id = recorded.session.origin.session_id
+    account_id = recorded.session.origin.account_id
+    kind = _TYPES[type(recorded.event)]
     time = rfc3339(recorded.event.at)
-    return {
-        "specversion": "1.0",
-        "id": event_id(recorded.command.command_id, recorded.place),
-        "type": _TYPES[type(recorded.event)],
-        "source": f"/firstline/accounts/{origin.account_id}",
-        "subject": origin.session_id,
-        "time": time,
-        "datacontenttype": "application/json",
-        "sequence": f"{recorded.session.version:010}",
-        "partitionkey": origin.session_id,
-        "causationid": recorded.command.command_id,
-        "recordedtime": time,
-    }
-
-
-def _headers(attributes: dict[str, object]) -> Headers:
-    return [
-        (b"content-type", CONTENT_TYPE),
-        *((f"ce_{name}".encode(), str(value).encode()) for name, value in attributes.items()),
-    ]
+    sequence = f"{recorded.session.version:010}"
+    cause = recorded.command.command_id
+    envelope = (
+        f'{{"specversion":"1.0","id":"{identity}","type":"{kind}",'
+        f'"source":"/firstline/accounts/{account_id}","subject":"{session_id}","time":"{time}",'
+        f'"datacontenttype":"application/json","sequence":"{sequence}",'
+        f'"partitionkey":"{session_id}","causationid":"{cause}","recordedtime":"{time}","data":'
+    )
+    headers = (
+        f"content-type\0{CONTENT_TYPE}\0ce_specversion\x001.0\0ce_id\0{identity}\0"
+        f"ce_type\0{kind}\0ce_source\0/firstline/accounts/{account_id}\0"
+        f"ce_subject\0{session_id}\0ce_time\0{time}\0"
+        f"ce_datacontenttype\0application/json\0ce_sequence\0{sequence}\0"
+        f"ce_partitionkey\0{session_id}\0ce_causationid\0{cause}\0ce_recordedtime\0{time}\0"
+    )
+    return envelope.encode(), headers.encode()
 
 
 def _data(recorded: Recorded) -> dict[str, object]:
@@ -161,9 +165,7 @@ def _with_notes(recorded: Recorded, data: dict[str, object]) -> bytes:
     return to_json(data)
 
 
-def _notification(
-    recorded: Recorded, event: SessionEscalated, data: dict[str, object]
-) -> bytes:
+def _notification(recorded: Recorded, event: SessionEscalated, data: dict[str, object]) -> bytes:
     origin = recorded.session.origin
     recipients = [
         without_absent({"email": recipient.email, "user_id": recipient.user_id})
@@ -179,11 +181,11 @@ def _notification(
     )
 
 
-def _node_request(recorded: Recorded, key: bytes) -> Message:
+def _node_request(recorded: Recorded, identity: str, key: bytes) -> Message:
     origin = recorded.session.origin
     value = without_absent(
         {
-            "request_id": event_id(recorded.command.command_id, recorded.place),
+            "request_id": identity,
             "session_id": origin.session_id,
             "account_id": origin.account_id,
             "category": origin.category,
@@ -194,5 +196,5 @@ def _node_request(recorded: Recorded, key: bytes) -> Message:
     return Message(topics.NODE_REQUESTS, key, to_json(value), JSON_HEADERS)
 
 
-JSON_HEADERS: Headers = [(b"content-type", b"application/json; charset=UTF-8")]
+JSON_HEADERS = pack([(b"content-type", b"application/json; charset=UTF-8")])
 """The headers of messages that are not CloudEvents."""

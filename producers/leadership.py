@@ -7,7 +7,6 @@ relays that fenced each other in turn would make no progress.
 import asyncio
 from collections.abc import Coroutine
 
-
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -24,7 +23,7 @@ _LONGEST_PAUSE = 5.0
 _STANDBY_SECONDS = 0.5
 
 
-async def relay_forever(
+async def relay_forever(  # noqa: PLR0913, PLR0917 - where, how, and until when
     database_url: str,
     engine: AsyncEngine,
     kafka: Kafka,

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
 from producers import topics
 from producers.kafka import Kafka, partition_of
+from storage.headers import unpack
 from storage.outbox import Intent, Message, Row
 
 TRANSACTION_SECONDS = 15
@@ -110,11 +112,16 @@ async def _send_in_order(
 
 def _append(batch: object, message: Message) -> bool:
     """Add the message, or return False where the batch is full."""
-    headers = [(name.decode("utf-8", "replace"), value) for name, value in message.headers]
+    headers = [(_name(name), value) for name, value in unpack(message.headers)]
     appended = batch.append(  # type: ignore[attr-defined]
         key=message.key, value=message.value, timestamp=None, headers=headers
     )
     return appended is not None
+
+
+@lru_cache(maxsize=1024)
+def _name(name: bytes) -> str:
+    return name.decode("utf-8", "replace")
 
 
 async def _send_one_by_one(producer: AIOKafkaProducer, kafka: Kafka, rows: Sequence[Row]) -> None:
@@ -132,9 +139,7 @@ async def _send_one_by_one(producer: AIOKafkaProducer, kafka: Kafka, rows: Seque
         raise RowsRefused(refused, why)
 
 
-async def _partition(
-    producer: AIOKafkaProducer, kafka: Kafka, message: Message
-) -> tuple[str, int]:
+async def _partition(producer: AIOKafkaProducer, kafka: Kafka, message: Message) -> tuple[str, int]:
     topic = kafka.topic(message.topic)
     partitions = len(await producer.partitions_for(topic))
     return topic, 0 if message.key is None else partition_of(message.key, partitions)

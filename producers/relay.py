@@ -130,9 +130,7 @@ class Relay:
 
     async def publish(self, intent: Intent, *, one_by_one: bool = False) -> None:
         """Commit the intent to Kafka. After this, its number is the shard's progress."""
-        await publish(
-            self.producer, self.kafka, self.shard, intent, one_by_one=one_by_one
-        )
+        await publish(self.producer, self.kafka, self.shard, intent, one_by_one=one_by_one)
         self.progress = intent.number
 
     async def _publish_or_set_aside(self, intent: Intent, *, careful: bool) -> None:
@@ -145,7 +143,7 @@ class Relay:
             raise
 
 
-async def open_relay(
+async def open_relay(  # noqa: PLR0913 - where, and how
     stack: AsyncExitStack,
     engine: AsyncEngine,
     kafka: Kafka,
@@ -162,7 +160,7 @@ async def open_relay(
     return relay
 
 
-async def lead(
+async def lead(  # noqa: PLR0913 - where, how, and until when
     engine: AsyncEngine,
     kafka: Kafka,
     shard: int,
@@ -185,4 +183,3 @@ async def _nap(wake: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await wake.wait()
-

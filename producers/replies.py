@@ -1,5 +1,6 @@
 """The answer to a command, as a message on the replies topic."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic_core import to_json
@@ -15,46 +16,47 @@ _FIRST = b'"duplicate":false'
 _AGAIN = b'"duplicate":true'
 
 
-def accepted(
-    command_id: str, session: Session, correlation: str | None, now: datetime
-) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a reply echoes of the command."""
+
+    command_id: str
+    session_id: str
+    account_id: str | None
+    correlation: str | None
+
+
+def accepted(asked: Asked, session: Session, now: datetime) -> bytes:
     """The answer to a command that took effect, with the session as it left it."""
     return to_json(
         {
-            "command_id": command_id,
-            **_of_session(session),
+            "command_id": asked.command_id,
+            "session_id": asked.session_id,
+            "account_id": asked.account_id,
             "outcome": "accepted",
             "duplicate": False,
             **_view(session),
-            **without_absent({"correlation": correlation}),
+            **_correlation(asked),
             "recorded_at": rfc3339(now),
         }
     )
 
 
-def rejected(  # noqa: PLR0913 - what a refusal tells
-    command_id: str,
-    session_id: str,
-    account_id: str | None,
-    refusal: Rejected,
-    session: Session,
-    correlation: str | None,
-    now: datetime,
-) -> bytes:
+def rejected(asked: Asked, refusal: Rejected, session: Session, now: datetime) -> bytes:
     """The answer to a command that was refused; the session shows only to its own account."""
-    owned = not isinstance(session, Unborn) and session.origin.account_id == account_id
+    owned = not isinstance(session, Unborn) and session.origin.account_id == asked.account_id
     return to_json(
         {
-            "command_id": command_id,
-            "session_id": session_id,
-            **without_absent({"account_id": account_id}),
+            "command_id": asked.command_id,
+            "session_id": asked.session_id,
+            **without_absent({"account_id": asked.account_id}),
             "outcome": "rejected",
             "duplicate": False,
             "code": refusal.code,
             "message": refusal.message,
             **without_absent({"active_session_id": refusal.active_session_id}),
             **(_view(session) if owned else {}),
-            **without_absent({"correlation": correlation}),
+            **_correlation(asked),
             "recorded_at": rfc3339(now),
         }
     )
@@ -73,10 +75,8 @@ def message(session_id: str, reply: bytes) -> Message:
     return Message(topics.REPLIES, session_id.encode(), reply, JSON_HEADERS)
 
 
-def _of_session(session: Session) -> dict[str, object]:
-    if isinstance(session, Unborn):
-        return {}
-    return {"session_id": session.origin.session_id, "account_id": session.origin.account_id}
+def _correlation(asked: Asked) -> dict[str, object]:
+    return {} if asked.correlation is None else {"correlation": asked.correlation}
 
 
 def _view(session: Session) -> dict[str, object]:

@@ -172,7 +172,5 @@ AnyCommand = (
     | Abandon
 )
 
-COMMANDS: TypeAdapter[AnyCommand] = TypeAdapter(
-    Annotated[AnyCommand, Field(discriminator="type")]
-)
+COMMANDS: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="type")])
 """Validates the bytes of one record's value."""

@@ -41,9 +41,7 @@ AFTER_LAST_MOMENT = datetime(2101, 1, 1, tzinfo=UTC)
 Id = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
 """A UUID in its one spelling: lower-case 8-4-4-4-12."""
 
-Time = Annotated[
-    str, StringConstraints(pattern=_TIME_PATTERN), AfterValidator(_within_the_years)
-]
+Time = Annotated[str, StringConstraints(pattern=_TIME_PATTERN), AfterValidator(_within_the_years)]
 """An RFC 3339 time with an offset, kept as it was written."""
 
 Version = Annotated[int, Field(ge=0)]

@@ -4,11 +4,12 @@ A poison command parks its session: later commands of that session queue behind 
 ``number``, until somebody replays or discards. Other sessions flow on.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from storage.database import Transaction
+from storage.headers import Headers, pack
 
 AccountSession = tuple[str, str]
 
@@ -33,7 +34,7 @@ class DeadLetterRow:
     partition: int
     offset: int
     key: bytes | None
-    headers: Sequence[tuple[bytes, bytes | None]]
+    headers: Headers
     value: bytes | None
     command: ParkedCommand | None = None
 
@@ -52,8 +53,8 @@ async def save(tx: Transaction, letters: Iterable[DeadLetterRow], now: datetime)
         [
             (
                 letter.id, letter.reason, letter.detail, letter.topic, letter.partition,
-                letter.offset, letter.key, [part for header in letter.headers for part in header],
-                letter.value, *_command(letter), now,
+                letter.offset, letter.key, pack(letter.headers), letter.value, *_command(letter),
+                now,
             )
             for letter in letters
         ],
@@ -73,9 +74,7 @@ async def save(tx: Transaction, letters: Iterable[DeadLetterRow], now: datetime)
     )
 
 
-async def lock_parked(
-    tx: Transaction, sessions: Collection[AccountSession]
-) -> set[AccountSession]:
+async def lock_parked(tx: Transaction, sessions: Collection[AccountSession]) -> set[AccountSession]:
     """Lock and return those of the sessions that are parked; replaying takes the same lock."""
     if not sessions:
         return set()

@@ -272,7 +272,10 @@ async def _walks(tx: Transaction, session_ids: Collection[str]) -> dict[str, Wal
         )
         steps[session_id].append(step)
     noted = await tx.fetch(
-        "select session_id::text, notes::text from session_notes where session_id = any($1::uuid[])",
+        """
+        select session_id::text, notes::text from session_notes
+        where session_id = any($1::uuid[])
+        """,
         list(session_ids),
     )
     notes: dict[str, str] = dict(noted)

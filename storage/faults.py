@@ -49,11 +49,8 @@ def sqlstate(error: BaseException) -> str | None:
 def describe(error: BaseException) -> str:
     """The error in a line for logs: never its text, which can quote what a sender wrote."""
     root = _root(error)
-    parts = [type(root).__name__]
-    for name in ("sqlstate", "constraint_name", "column_name"):
-        if isinstance(value := getattr(root, name, None), str):
-            parts.append(value)
-    return " ".join(parts)
+    named = (getattr(root, name, None) for name in ("sqlstate", "constraint_name", "column_name"))
+    return " ".join([type(root).__name__, *(name for name in named if isinstance(name, str))])
 
 
 def _of_state(state: str, error: BaseException) -> Fault:

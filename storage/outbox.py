@@ -10,17 +10,18 @@ from dataclasses import dataclass
 
 from storage.database import Transaction
 
-Headers = Sequence[tuple[bytes, bytes | None]]
-
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What goes to Kafka; ``topic`` is without the prefix. No value is a tombstone."""
+    """What goes to Kafka; ``topic`` is without the prefix. No value is a tombstone.
+
+    ``headers`` are packed as `storage.headers` does it.
+    """
 
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: Headers = ()
+    headers: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +64,7 @@ async def stage(
         "outbox",
         ("shard", "topic", "key", "headers", "value"),
         [
-            (
-                shard,
-                message.topic,
-                message.key,
-                [part for header in message.headers for part in header],
-                message.value,
-            )
+            (shard, message.topic, message.key, message.headers, message.value)
             for message in messages
         ],
     )
@@ -77,9 +72,7 @@ async def stage(
 
 async def state(tx: Transaction, shard: int) -> ShardState:
     """Lock the shard's permanent row, made where it is missing, and read it."""
-    await tx.execute(
-        "insert into relay_shards (shard) values ($1) on conflict do nothing", shard
-    )
+    await tx.execute("insert into relay_shards (shard) values ($1) on conflict do nothing", shard)
     (row,) = await tx.fetch(
         "select number, settled from relay_shards where shard = $1 for no key update", shard
     )
@@ -190,11 +183,9 @@ def _within(rows: Sequence[Row], most_bytes: int) -> Sequence[Row]:
 
 def size(message: Message) -> int:
     """Bytes of key, headers and value."""
-    headers = sum(len(name) + len(value or b"") for name, value in message.headers)
-    return len(message.key or b"") + len(message.value or b"") + headers
+    return len(message.key or b"") + len(message.value or b"") + len(message.headers)
 
 
 def _row(record: Sequence[object]) -> Row:
-    row_id, topic, key, parts, value = record
-    headers = list(zip(parts[::2], parts[1::2], strict=True))  # type: ignore[index]
+    row_id, topic, key, headers, value = record
     return Row(row_id, Message(topic, key, value, headers))  # type: ignore[arg-type]

@@ -254,4 +254,3 @@ def _state(session: Born) -> tuple[Any, ...]:
             return (*common, False, at, None, None, reason, category)
         case Abandoned(ended_at=at, reason=reason):
             return (*common, False, at, None, None, reason, None)
-

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from queue import Empty, Queue
 from tempfile import TemporaryFile
 from typing import TextIO
@@ -73,8 +74,7 @@ def worker(environ: Mapping[str, str]) -> Iterator[Worker]:
     """Yield a worker that consumes; where it still runs when the block is left, it is killed."""
     with TemporaryFile("w+", errors="replace") as log:
         process = subprocess.Popen(
-            # Not to be left behind where the demo itself is killed.
-            [*_dying_with_this_process(), *_firstline(), "worker"],
+            [*_firstline(), "worker"],
             env=dict(environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -114,13 +114,16 @@ def _pass_on(process: subprocess.Popen[str], lines: "Queue[str]") -> None:
     lines.put("")
 
 
+@cache
 def _firstline() -> list[str]:
-    return [sys.executable, "-m", "firstline"]
-
-
-def _dying_with_this_process() -> list[str]:
-    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
-    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
+    """Name the command; where the system can tie it to this process, it is killed along with it."""
+    command = [sys.executable, "-m", "firstline"]
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        return command
+    tie = [setpriv, "--pdeathsig", "KILL", "--"]  # which busybox's does not know
+    probe = subprocess.run([*tie, "true"], capture_output=True, check=False)
+    return [*tie, *command] if probe.returncode == 0 else command
 
 
 def _failure(sentence: str, log: str) -> DemoFailed:

@@ -25,18 +25,28 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """How long one record waited for its answer, in seconds.
+
+    From `appended`, the broker's own timestamp (it stamps a record of a command topic when it
+    appends it), to the moment when a consumer that reads only what is committed had the answer.
+    """
+
+    appended: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Replayed:
     """What a replay took and brought.
 
-    `waits` holds, for each record that was answered, the seconds from the broker's own timestamp
-    (it stamps a record when it appends it) to the moment when a consumer that reads only what is
-    committed had the answer in hand.
+    `seconds` is how long sending took.
     """
 
     sent: int
     seconds: float
     answers: list[Answer]
-    waits: list[float]
+    waits: list[Wait]
 
 
 async def replay(
@@ -68,16 +78,17 @@ async def replay(
     return Replayed(len(story), seconds, reading.answers, waits(pairs, reading.answers))
 
 
-def waits(appended: Iterable[tuple[str, float]], answers: Iterable[Answer]) -> list[float]:
+def waits(appended: Iterable[tuple[str, float]], answers: Iterable[Answer]) -> list[Wait]:
     """Pair records with answers, the first sent with the first answered for each command id."""
     stamps: defaultdict[str, deque[float]] = defaultdict(deque)
     for command_id, stamp in appended:
         stamps[command_id].append(stamp)
-    return [
-        answer.seen - queue.popleft()
+    paired = (
+        (queue.popleft(), answer.seen)
         for answer in answers
         if (queue := stamps[answer.reply["command_id"]])
-    ]
+    )
+    return [Wait(stamp, seen - stamp) for stamp, seen in paired]
 
 
 class _Reading:

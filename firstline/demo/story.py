@@ -13,8 +13,8 @@ line's and is left out. The rules that the log does not settle:
 - `helpful` is "resolved and not reopened", and unknown where the log begins with Resolved.
 
 Two things are added, to be refused: at every fiftieth session an engineer who does not cover for
-first line tries to end it, and in every fiftieth an impatient client gives its first answer again
-under a new command id.
+first line tries to end it, and in every fiftieth an impatient client, which says what version of
+the session it answers, gives its first answer again under a new command id.
 """
 
 import json
@@ -33,6 +33,7 @@ Source = Literal["chat", "psa"]
 _NAMESPACE = UUID("7f1c3c6e-5d0b-5a44-9f43-0a4a7d2f4c11")
 _AT_ONCE = timedelta(hours=1)
 _REFUSED_EVERY = 50
+_STARTED = 1  # the version of a session that has started and nothing else
 _RESENT_EVERY = 10
 
 
@@ -149,13 +150,15 @@ def _walk(target: Target | None, incident: Incident) -> Sequence[Step]:
 def _work(between: Sequence[Row], walk: Sequence[Step], *, impatient: bool) -> Iterator[_Line]:
     """Turn rows into the steps of the walk, and into notes when it is over."""
     for row, step in zip(between, walk, strict=False):
-        own = {"node_id": step.node_id, "answer": step.answer}
+        own: dict[str, object] = {"node_id": step.node_id, "answer": step.answer}
         if step.option_id is not None:
             own["option_id"] = step.option_id
-        yield _Line(row, "record_step", own)
-        if impatient:
-            yield _Line(row, "record_step", own, expected="stale_node")
-            impatient = False
+        if impatient and row is between[0]:
+            own["expected_version"] = _STARTED
+            yield _Line(row, "record_step", own)
+            yield _Line(row, "record_step", own, expected="stale_version")
+        else:
+            yield _Line(row, "record_step", own)
     left = between[len(walk) :]
     for count, row in enumerate(left, start=1):
         yield _Line(row, "update_notes", {"notes": [_note(noted) for noted in left[:count]]})

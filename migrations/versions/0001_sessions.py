@@ -158,7 +158,8 @@ UP = (
             constraint sessions_current_node_id_check
             check (char_length(current_node_id) between 1 and 100),
         node_requested boolean not null default false
-            constraint sessions_node_requested_check check (not node_requested or kind = 'ai_build'),
+            constraint sessions_node_requested_check
+            check (not node_requested or kind = 'ai_build'),
         last_activity_at timestamptz not null,
         ended_at timestamptz,
         helpful boolean,
@@ -193,10 +194,15 @@ UP = (
         ),
         -- what a worker's clock can never say, and what some readers cannot read
         constraint sessions_times_check check (
-            started_at >= '2000-01-01 00:00+00' and last_activity_at < '2101-01-01 00:00+00'
+            started_at >= '2000-01-01 00:00+00' and started_at < '2101-01-01 00:00+00'
+            and last_activity_at >= '2000-01-01 00:00+00'
+            and last_activity_at < '2101-01-01 00:00+00'
+            and ended_at >= '2000-01-01 00:00+00' and ended_at < '2101-01-01 00:00+00'
         )
     ) with (fillfactor = 80)
     """,
+    # For deleting accounts and users; neither column ever changes.
+    "create index sessions_by_creator on sessions (account_id, created_by)",
     # At most one active session a ticket.
     """
     create unique index sessions_one_active_per_ticket
@@ -333,6 +339,7 @@ UP = (
         first_offset bigint not null,
         last_offset bigint not null,
         attempts integer not null,
+        decoded boolean not null default false,
         constraint attempts_pkey primary key (topic, partition),
         constraint attempts_range_check check (first_offset <= last_offset and attempts >= 1)
     )
@@ -370,13 +377,14 @@ UP = (
         partition integer not null,
         "offset" bigint not null,
         key bytea,
-        headers bytea[] not null,
+        headers bytea not null,
         value bytea,
         account_id uuid,
         session_id uuid,
         command_id uuid,
         status text not null default 'open'
-            constraint dead_letters_status_check check (status in ('open', 'replayed', 'discarded')),
+            constraint dead_letters_status_check
+            check (status in ('open', 'replayed', 'discarded')),
         recorded_at timestamptz not null,
         constraint dead_letters_record_key unique (topic, partition, "offset"),
         constraint dead_letters_command_check check (
@@ -399,7 +407,7 @@ UP = (
     )
     """,
     # -- out ---------------------------------------------------------------------------------
-    # Ready-made messages, the topic without its prefix. `headers` alternates names and values.
+    # Ready-made messages, the topic without its prefix, the headers packed into one value.
     # Ids are drawn at insertion, under the session's lock, so that a session's rows are in order.
     """
     create table outbox (
@@ -407,7 +415,7 @@ UP = (
         id bigint generated always as identity,
         topic text not null,
         key bytea,
-        headers bytea[] not null,
+        headers bytea not null,
         value bytea,
         constraint outbox_pkey primary key (shard, id)
     ) with (
@@ -422,7 +430,7 @@ UP = (
         id bigint not null,
         topic text not null,
         key bytea,
-        headers bytea[] not null,
+        headers bytea not null,
         value bytea,
         why text not null,
         set_aside_at timestamptz not null default now(),
@@ -445,9 +453,12 @@ UP = (
 
 DOWN = (
     "drop view session_walks",
-    "drop table relay_shards, outbox_set_aside, outbox, parked_sessions, dead_letters, inbox, worker_slots, attempts,"
-    " positions, audit_log, escalations, session_notes, walk_steps, sessions, articles, tickets,"
-    " flow_proposals, flow_versions, flows, recipients, users, accounts",
+    """
+    drop table relay_shards, outbox_set_aside, outbox, parked_sessions, dead_letters, inbox,
+        worker_slots, attempts, positions, audit_log, escalations, session_notes, walk_steps,
+        sessions, articles, tickets, flow_proposals, flow_versions, flows, recipients, users,
+        accounts
+    """,
 )
 
 

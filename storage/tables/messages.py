@@ -43,6 +43,7 @@ attempts = Table(
     # inclusive
     Column("last_offset", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("decoded", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("topic", "partition", name="attempts_pkey"),
     CheckConstraint("first_offset <= last_offset and attempts >= 1", name="attempts_range_check"),
 )
@@ -81,7 +82,7 @@ dead_letters = Table(
     Column("partition", Integer, nullable=False),
     Column("offset", BigInteger, nullable=False),
     Column("key", LargeBinary),
-    Column("headers", ARRAY(LargeBinary), nullable=False),
+    Column("headers", LargeBinary, nullable=False),
     Column("value", LargeBinary),
     Column("account_id", ID),
     Column("session_id", ID),
@@ -137,7 +138,7 @@ outbox = Table(
     Column("topic", Text, nullable=False),
     Column("key", LargeBinary),
     # names and values in turn
-    Column("headers", ARRAY(LargeBinary), nullable=False),
+    Column("headers", LargeBinary, nullable=False),
     # a tombstone has none
     Column("value", LargeBinary),
     PrimaryKeyConstraint("shard", "id", name="outbox_pkey"),
@@ -157,7 +158,7 @@ outbox_set_aside = Table(
     Column("id", BigInteger, nullable=False),
     Column("topic", Text, nullable=False),
     Column("key", LargeBinary),
-    Column("headers", ARRAY(LargeBinary), nullable=False),
+    Column("headers", LargeBinary, nullable=False),
     Column("value", LargeBinary),
     Column("why", Text, nullable=False),
     Column("set_aside_at", MOMENT, nullable=False, server_default=func.now()),

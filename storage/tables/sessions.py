@@ -116,12 +116,16 @@ sessions = Table(
     ),
     CheckConstraint(
         """
-        started_at >= '2000-01-01 00:00+00' and last_activity_at < '2101-01-01 00:00+00'
+        started_at >= '2000-01-01 00:00+00' and started_at < '2101-01-01 00:00+00'
+        and last_activity_at >= '2000-01-01 00:00+00'
+        and last_activity_at < '2101-01-01 00:00+00'
+        and ended_at >= '2000-01-01 00:00+00' and ended_at < '2101-01-01 00:00+00'
         """,
         name="sessions_times_check",
     ),
     postgresql_with={"fillfactor": 80},
 )
+Index("sessions_by_creator", sessions.c.account_id, sessions.c.created_by)
 Index(
     "sessions_one_active_per_ticket",
     sessions.c.account_id,

@@ -9,7 +9,7 @@ import pytest
 
 from firstline.demo.checks import violations
 from firstline.demo.readback import Left
-from firstline.demo.replay import Answer, waits
+from firstline.demo.replay import Answer, Wait, waits
 from firstline.demo.report import percentile
 from firstline.demo.story import Sent
 
@@ -53,7 +53,9 @@ def test_notices(change: Change, sentence: str) -> None:
 def test_the_first_record_of_a_command_is_paired_with_its_first_answer() -> None:
     answers = [Answer({"command_id": name}, seen) for name, seen in (("a", 5), ("b", 6), ("a", 9))]
 
-    assert waits([("a", 1), ("b", 2), ("a", 3)], answers) == [4, 4, 6]
+    paired = waits([("a", 1), ("b", 2), ("a", 3)], answers)
+
+    assert paired == [Wait(1, 4), Wait(2, 4), Wait(3, 6)]
 
 
 def test_percentiles_are_values_that_were_measured() -> None:

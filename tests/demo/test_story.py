@@ -30,8 +30,8 @@ def test_445_incidents_are_about_1450_commands_that_are_to_be_accepted() -> None
     assert len(told_sessions()) == 445
     assert 1430 <= expected["accepted"] <= 1470
     assert 0 < expected["forbidden"] < 20
-    assert 0 < expected["stale_node"] < 20
-    assert set(expected) == {"accepted", "forbidden", "stale_node"}
+    assert 0 < expected["stale_version"] < 20
+    assert set(expected) == {"accepted", "forbidden", "stale_version"}
 
 
 def test_every_session_starts_once_and_first_and_ends_once_and_last() -> None:
@@ -98,11 +98,12 @@ def test_every_step_goes_along_an_edge_of_the_flow_that_the_session_started_with
     assert walked > 300
 
 
-def test_a_refused_step_names_a_node_that_is_no_longer_the_current_one() -> None:
+def test_a_refused_step_is_one_that_was_taken_already_and_says_for_which_version() -> None:
     for session in told_sessions():
         for (_, before), (sent, command) in pairwise(session):
-            if sent.expected == "stale_node":
-                own = {"node_id", "answer", "option_id"}
+            if sent.expected == "stale_version":
+                assert command["expected_version"] == 1
+                own = {"node_id", "answer", "option_id", "expected_version"}
                 assert {k: before.get(k) for k in own} == {k: command.get(k) for k in own}
                 assert before["command_id"] != command["command_id"]
 

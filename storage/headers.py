@@ -1,0 +1,41 @@
+"""Message headers as one value of bytes: names and values in turn, each ended by NUL.
+
+An array of ``bytea`` would say the same, and took a third of the time of a whole batch to encode.
+Bytes that the format needs for itself are escaped, which only headers of senders ever have.
+"""
+
+from collections.abc import Sequence
+
+Headers = Sequence[tuple[bytes, bytes | None]]
+
+_ESCAPE = b"\x01"
+_ESCAPED_ESCAPE = b"\x01e"
+_ESCAPED_NUL = b"\x01n"
+_NO_VALUE = b"\x01x"
+
+
+def pack(headers: Headers) -> bytes:
+    """The headers as one value; `unpack` gives them back."""
+    return b"".join(_packed(part) + b"\0" for header in headers for part in header)
+
+
+def unpack(packed: bytes) -> list[tuple[bytes, bytes | None]]:
+    """The headers of a packed value."""
+    parts: list[bytes | None] = list(packed.split(b"\0")[:-1])
+    if _ESCAPE in packed:
+        parts = [_unpacked(part) for part in parts if part is not None]
+    return list(zip(parts[::2], parts[1::2], strict=True))  # type: ignore[arg-type]
+
+
+def _packed(part: bytes | None) -> bytes:
+    if part is None:
+        return _NO_VALUE
+    if _ESCAPE in part or b"\0" in part:
+        return part.replace(_ESCAPE, _ESCAPED_ESCAPE).replace(b"\0", _ESCAPED_NUL)
+    return part
+
+
+def _unpacked(part: bytes) -> bytes | None:
+    if part == _NO_VALUE:
+        return None
+    return part.replace(_ESCAPED_NUL, b"\0").replace(_ESCAPED_ESCAPE, _ESCAPE)
