@@ -1,47 +1,45 @@
 """A Kafka consumer that gets past every record and knows exactly what it has read.
 
-Two things that the client leaves open:
+Three things that the client leaves open:
 
 - A header key that is not UTF-8 makes reading raise, every time, below any parser; the partition
-  would stand still. Such a record is read by another client, header keys replaced.
+  would stand still. Such records are fetched once more and parsed here, header keys replaced.
+- A call that raises has taken records of other partitions, and loses them: they are read again.
 - Which stretch of offsets a fetch covers, including those that hold no record.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from confluent_kafka import Consumer as SecondReader
-from confluent_kafka import Message
-from confluent_kafka import TopicPartition as SecondPartition
+from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.errors import CorruptRecordException
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.record.default_records import _DefaultRecordBatchPy, _DefaultRecordPy
+from aiokafka.record.memory_records import _MemoryRecordsPy
+from aiokafka.record.util import decode_varint
 
 from storage.positions import Partition
 
 _log = structlog.get_logger()
 
-_SECOND_READER_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class SavedRecord:
-    """A record that only the second reader could read; header keys have replacement characters."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]
+# Without its C extension the client says the second.
+_UNDECODABLE = (UnicodeDecodeError, CorruptRecordException)
+# More than the largest record of a partition, and all that one answer of a broker may hold.
+_PARTITION_BYTES = 2 * 1024 * 1024
+_FETCH_BYTES = 32 * 1024 * 1024
+_REPLACED = "\ufffd"
 
 
 class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     """Reads every record as raw bytes. ``spans`` tells what the last fetch covered."""
 
-    def __init__(self, *topics: str, second_reader: Mapping[str, str], **settings: Any) -> None:  # noqa: ANN401
+    def __init__(self, *topics: str, second_reader: object = None, **settings: Any) -> None:  # noqa: ANN401
+        del second_reader  # none is needed any more
         super().__init__(*topics, **settings)
-        self._second_reader = second_reader
         self._read_up_to: dict[TopicPartition, int] = {}
         self.spans: dict[Partition, range] = {}
 
@@ -62,8 +60,11 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
             fetched = await super().getmany(
                 *partitions, timeout_ms=timeout_ms, max_records=max_records
             )
-        except UnicodeDecodeError:
-            fetched = await self._get_past_the_undecodable()
+        except Exception as error:
+            offsets = self._go_back()
+            if not isinstance(error, _UNDECODABLE):
+                raise
+            fetched = await self._fetch_replacing(offsets, max_records)
         # From here to the return nothing awaits, so no seek can come between.
         self.spans = {}
         for partition, records in fetched.items():
@@ -74,68 +75,127 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         return fetched
 
     async def poll_paused(self) -> None:
-        """Poll while every partition is paused: nothing is read, and the group keeps us."""
-        await super().getmany(timeout_ms=0)
+        """Poll while every partition is paused: nothing is read, and the group keeps us.
 
-    async def _get_past_the_undecodable(self) -> dict[TopicPartition, list[Any]]:
-        """One record, from the first partition that has one, by whichever reader can read it."""
-        for partition in sorted(self.assignment()):
-            try:
-                fetched = await super().getmany(partition, timeout_ms=500, max_records=1)
-            except UnicodeDecodeError:
-                saved = await self._save(partition)
-                super().seek(partition, saved.offset + 1)
-                return {partition: [saved]}
-            if fetched:
-                return dict(fetched)
-        return {}
+        A rebalance hands out partitions that are not paused; what is read of them is read again.
+        """
+        try:
+            fetched = await super().getmany(timeout_ms=0, max_records=1)
+        except _UNDECODABLE:
+            return
+        for partition, records in fetched.items():
+            super().seek(partition, records[0].offset)
 
-    async def _save(self, partition: TopicPartition) -> SavedRecord:
-        """Read the record at the partition's position with librdkafka."""
-        offset = await self.position(partition)
-        saved: SavedRecord = await self._loop.run_in_executor(
-            None, _read_one, self._second_reader, partition.topic, partition.partition, offset
-        )
-        _log.warning(
-            "a header key is not UTF-8",
-            topic=saved.topic,
-            partition=saved.partition,
-            offset=saved.offset,
-        )
-        return saved
-
-
-def _read_one(settings: Mapping[str, str], topic: str, partition: int, offset: int) -> SavedRecord:
-    reader = SecondReader(
-        {
-            **settings,
-            "group.id": "unused",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "error",
+    def _go_back(self) -> dict[TopicPartition, int]:
+        """Take back what a call that raised took; return where reading goes on."""
+        offsets = {
+            partition: self._read_up_to[partition]
+            for partition in self.assignment()
+            if partition in self._read_up_to
         }
-    )
-    try:
-        reader.assign([SecondPartition(topic, partition, offset)])
-        message = reader.poll(_SECOND_READER_SECONDS)
-        if message is None or message.error():
-            msg = f"{topic}/{partition} could not be read at {offset}"
-            raise OSError(msg)
-        return _saved(message)
-    finally:
-        reader.close()
+        for partition, offset in offsets.items():
+            super().seek(partition, offset)
+        return offsets
+
+    async def _fetch_replacing(
+        self, offsets: Mapping[TopicPartition, int], max_records: int | None
+    ) -> dict[TopicPartition, list[Any]]:
+        """Fetch without the client's parser, a share of each partition that has records."""
+        share = None if max_records is None else max(1, max_records // max(1, len(offsets)))
+        fetched: dict[TopicPartition, list[Any]] = {}
+        for partition, answer in await self._fetch(offsets):
+            if partition not in self.assignment() or self._read_up_to[partition] != (
+                offset := offsets[partition]
+            ):
+                continue  # a rebalance came between
+            _, _, aborted, *_, data = answer
+            reading = PartitionRecords(
+                partition,
+                _Batches(data),
+                aborted,
+                offset,
+                key_deserializer=None,
+                value_deserializer=None,
+                check_crcs=True,
+                isolation_level=READ_COMMITTED,
+            )
+            records = list(islice(reading, share))
+            super().seek(partition, reading.next_fetch_offset)
+            if records:
+                fetched[partition] = records
+                _warn(records)
+        return fetched
+
+    async def _fetch(
+        self, offsets: Mapping[TopicPartition, int]
+    ) -> list[tuple[TopicPartition, list[Any]]]:
+        """What the leaders of the partitions answer, without those that answer with an error."""
+        by_leader: dict[int, list[TopicPartition]] = defaultdict(list)
+        for partition in offsets:
+            leader = self._client.cluster.leader_for_partition(partition)
+            if leader is not None and leader >= 0:
+                by_leader[leader].append(partition)
+        answers = []
+        for leader, partitions in by_leader.items():
+            wanted = [
+                (tp.topic, [(tp.partition, offsets[tp], _PARTITION_BYTES)]) for tp in partitions
+            ]
+            request = FetchRequest(0, 0, _FETCH_BYTES, READ_COMMITTED, wanted)
+            response = await self._client.send(leader, request)
+            answers += [
+                (TopicPartition(topic, number), answer)
+                for topic, answered in response.topics
+                for number, error, _, *answer in answered
+                if not error
+            ]
+        return answers
 
 
-def _saved(message: Message) -> SavedRecord:
-    headers: Any = message.headers() or ()
-    place: tuple[Any, Any, Any] = (message.topic(), message.partition(), message.offset())
-    return SavedRecord(
-        *place,
-        message.key(),
-        message.value(),
-        tuple((_text(name), value) for name, value in headers),
-    )
+class _Batches(_MemoryRecordsPy):  # type: ignore[misc]
+    """The record batches of a partition, as a broker sends them."""
+
+    def next_batch(self) -> "_Batch":
+        data = self._next_slice
+        self._cache_next()
+        return _Batch(data)
 
 
-def _text(name: str | bytes) -> str:
-    return name if isinstance(name, str) else name.decode("utf-8", "replace")
+class _Batch(_DefaultRecordBatchPy):  # type: ignore[misc]
+    """A record batch whose header keys may be any bytes."""
+
+    _pos: int
+
+    def _read_msg(self) -> _DefaultRecordPy:
+        """Parse a record as the client does, in the record format of Kafka 0.11 and later."""
+
+        def number() -> int:
+            found: int
+            found, self._pos = decode_varint(self._buffer, self._pos)
+            return found
+
+        def data() -> bytes | None:
+            size = number()
+            if size < 0:
+                return None
+            self._pos += size
+            return bytes(self._buffer[self._pos - size : self._pos])
+
+        number()  # the record's length
+        number()  # its attributes, of which there are none
+        timestamp = self.first_timestamp + number()
+        offset = self.base_offset + number()
+        key, value = data(), data()
+        headers = [((data() or b"").decode(errors="replace"), data()) for _ in range(number())]
+        return _DefaultRecordPy(offset, timestamp, self.timestamp_type, key, value, headers)
+
+
+def _warn(records: list[Any]) -> None:
+    replaced = [one for one in records if any(_REPLACED in name for name, _ in one.headers)]
+    if replaced:
+        _log.warning(
+            "header keys that are not UTF-8 were replaced",
+            topic=replaced[0].topic,
+            partition=replaced[0].partition,
+            first_offset=replaced[0].offset,
+            records=len(replaced),
+        )

@@ -41,6 +41,7 @@ _SOURCES = {
 _SESSION_TIMEOUT_MS = 30_000
 _LONGEST_PAUSE = 5.0
 _COMMIT_EVERY_SECONDS = 1.0
+_DRAIN_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class WorkerSettings:
 
     slot: int = 0
     careful: bool = False
+    lanes: int = 2
     batch_records: int = 1_000
     batch_bytes: int = 8 * 1024 * 1024
     poll_ms: int = 5
@@ -106,6 +108,8 @@ class Worker:
         )
         self._subscriber(self._handle)
         self._careful = settings.careful
+        self._stopping = False
+        self._waiting = 0
         self._committed_at = 0.0
         self._applied_up_to: dict[TopicPartition, int] = {}
 
@@ -123,8 +127,14 @@ class Worker:
             self.failed.result()
 
     async def stop(self) -> None:
-        """Let the batch at hand end, commit its offsets, and leave."""
-        await self._rebalances.idle.wait()
+        """Let the batch at hand end, commit its offsets, and leave.
+
+        A batch that waits for a server is left: it was not applied and comes back.
+        """
+        self._stopping = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                await self._rebalances.idle.wait()
         await self._commit_offsets()
         with suppress(TimeoutError):
             async with asyncio.timeout(10):
@@ -162,12 +172,30 @@ class Worker:
             if not await self._apply_carefully(records, spans):
                 return
             self._careful = False
-        else:
-            for batch in self._batches(records, spans):
-                if not await self._apply(batch):
-                    return
+        elif not all(
+            await asyncio.gather(*(self._run(lane, spans) for lane in self._lanes(records)))
+        ):
+            return
         if time.monotonic() - self._committed_at > _COMMIT_EVERY_SECONDS:
             await self._commit_offsets()
+
+    def _lanes(self, records: Sequence[Record]) -> list[list[Record]]:
+        """The records by lanes that share no session: the same partitions of all topics.
+
+        Lanes are applied at the same time, each on a connection of its own, so that one computes
+        while Postgres works for the other. They are to each other as two workers are.
+        """
+        lanes: list[list[Record]] = [[] for _ in range(self._settings.lanes)]
+        for record in records:
+            lanes[record.partition % len(lanes)].append(record)
+        return [lane for lane in lanes if lane]
+
+    async def _run(self, lane: Sequence[Record], spans: dict[Partition, range]) -> bool:
+        """Apply a lane's batches one after the other; False where reading starts elsewhere."""
+        for batch in self._batches(lane, spans):
+            if not await self._apply(batch):
+                return False
+        return True
 
     async def _apply_carefully(
         self, records: Sequence[Record], spans: dict[Partition, range]
@@ -187,7 +215,7 @@ class Worker:
         """Apply a batch however long it takes; False where reading starts again elsewhere."""
         pause = 0.05
         while True:
-            if self.failed.done():
+            if self.failed.done() or self._stopping:
                 return False
             try:
                 async with watched(self._database_url):
@@ -239,15 +267,17 @@ class Worker:
 
     async def _wait_and_poll(self, seconds: float) -> None:
         """Wait, but keep polling paused partitions: who does not poll has to leave the group."""
-        paused = self.consumer.assignment()
-        self.consumer.pause(*paused)
+        self._waiting += 1
         try:
             until = time.monotonic() + seconds
-            while (left := until - time.monotonic()) > 0:
+            while (left := until - time.monotonic()) > 0 and not self._stopping:
+                self.consumer.pause(*self.consumer.assignment())
                 await self.consumer.poll_paused()
                 await asyncio.sleep(min(left, 1.0))
         finally:
-            self.consumer.resume(*(paused & self.consumer.assignment()))
+            self._waiting -= 1
+            if not self._waiting:
+                self.consumer.resume(*self.consumer.assignment())
 
     async def _commit_offsets(self) -> None:
         """Tell Kafka how far we are: a courtesy to whoever monitors lag, nothing depends on it."""

@@ -38,7 +38,9 @@ async def run_worker(servers: Servers, settings: Settings, *, with_relay: bool =
                 kafka,
                 servers.database_url,
                 Applier(engine, Limits(settings.walk_steps, settings.ai_nodes)),
-                WorkerSettings(slot.number, slot.unclean, settings.batch_records),
+                WorkerSettings(
+                    slot.number, careful=slot.unclean, batch_records=settings.batch_records
+                ),
                 on_applied=lambda applied: signals.wake.set() if applied.messages else None,
             )
             await worker.start()

@@ -8,12 +8,13 @@ from storage.headers import Headers, pack
 from storage.outbox import Message
 
 HEADERS_LIMIT = 16 * 1024
-"""How much of the original headers is kept, in bytes of names and values."""
+"""How much of the original headers is kept, in bytes of names, values and their lengths."""
 
 KEY_LIMIT = 256 * 1024
 """The largest key that a dead letter keeps, in bytes."""
 
 _OURS = b"fl_"
+_LENGTHS = 2  # an empty header takes that much in a record: there may be half a million
 
 
 def message(letter: DeadLetterRow) -> Message:
@@ -52,7 +53,7 @@ def kept_headers(headers: Headers) -> list[tuple[bytes, bytes | None]]:
     kept: list[tuple[bytes, bytes | None]] = []
     size = 0
     for name, value in headers:
-        size += len(name) + len(value or b"")
+        size += len(name) + len(value or b"") + _LENGTHS
         if size > HEADERS_LIMIT:
             break
         kept.append((b"orig_" + name if name.startswith(_OURS) else name, value))

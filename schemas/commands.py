@@ -7,7 +7,7 @@ absent, except for ``helpful``, which has to be there. Unknown fields are ignore
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, model_validator
 
 from schemas.fields import (
     UUID_PATTERN,
@@ -125,7 +125,8 @@ class UpdateNotes(CommandModel):
     """Replace the notes."""
 
     type: Literal["update_notes"]
-    notes: list[dict[str, Any]]
+    # Only the first fault is told, and half a megabyte has room for a quarter of a million.
+    notes: Annotated[list[dict[str, Any]], FailFast()]
 
 
 class Resolve(CommandModel):

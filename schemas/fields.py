@@ -4,6 +4,7 @@ Limits count Unicode code points and are inclusive. NUL is refused everywhere, b
 cannot store it in text.
 """
 
+import sys
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -35,6 +36,14 @@ def _within_the_years(text: str) -> str:
     return text
 
 
+def _within_a_double(number: int) -> int:
+    """Refuse an integer beyond a double's range: parsers disagree about what it is."""
+    if number > sys.float_info.max:
+        msg = "the number is beyond a double's range"
+        raise ValueError(msg)
+    return number
+
+
 FIRST_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 AFTER_LAST_MOMENT = datetime(2101, 1, 1, tzinfo=UTC)
 
@@ -44,7 +53,7 @@ Id = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
 Time = Annotated[str, StringConstraints(pattern=_TIME_PATTERN), AfterValidator(_within_the_years)]
 """An RFC 3339 time with an offset, kept as it was written."""
 
-Version = Annotated[int, Field(ge=0)]
+Version = Annotated[int, Field(ge=0), AfterValidator(_within_a_double)]
 """A session's version: how many events it has."""
 
 NodeId = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_NO_NUL)]

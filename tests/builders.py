@@ -63,55 +63,55 @@ _NOW = {"at": NOW}
 def a_user(**more: object) -> User:
     """A technician of Acme's first line."""
     person = {"id": TECH, "account_id": ACME, "name": "Terry", "role": Role.L1_TECH}
-    return _made(User, person, {"l1_coverage": False, "deleted": False}, more)
+    return made(User, person, {"l1_coverage": False, "deleted": False}, more)
 
 
 def a_ticket(**more: object) -> Ticket:
     """An open ticket that firstline keeps itself."""
-    return _made(Ticket, {"ref": INTERNAL_TICKET, "status": TicketStatus.OPEN}, more)
+    return made(Ticket, {"ref": INTERNAL_TICKET, "status": TicketStatus.OPEN}, more)
 
 
 # -- commands of Acme's technician -----------------------------------------------------------
 
 
 def start_flow(**more: object) -> StartFlow:
-    return _made(StartFlow, _COMMON, _ON_TICKET, {"flow_id": FLOW}, more)
+    return made(StartFlow, _COMMON, _ON_TICKET, {"flow_id": FLOW}, more)
 
 
 def start_proposal(**more: object) -> StartProposal:
-    return _made(StartProposal, _COMMON, _ON_TICKET, {"flow_proposal_id": PROPOSAL}, more)
+    return made(StartProposal, _COMMON, _ON_TICKET, {"flow_proposal_id": PROPOSAL}, more)
 
 
 def start_adhoc(**more: object) -> StartAdhoc:
-    return _made(StartAdhoc, _COMMON, _ON_TICKET, more)
+    return made(StartAdhoc, _COMMON, _ON_TICKET, more)
 
 
 def start_ai_build(**more: object) -> StartAiBuild:
-    return _made(StartAiBuild, _COMMON, _ON_TICKET, {"problem_text": "No mail."}, more)
+    return made(StartAiBuild, _COMMON, _ON_TICKET, {"problem_text": "No mail."}, more)
 
 
 def escalate_without_walk(**more: object) -> EscalateWithoutWalk:
-    return _made(EscalateWithoutWalk, _COMMON, _ON_TICKET, {"reason_category": "network"}, more)
+    return made(EscalateWithoutWalk, _COMMON, _ON_TICKET, {"reason_category": "network"}, more)
 
 
 def record_step(**more: object) -> RecordStep:
-    return _made(RecordStep, _COMMON, {"node_id": "n1", "answer": "Yes"}, more)
+    return made(RecordStep, _COMMON, {"node_id": "n1", "answer": "Yes"}, more)
 
 
 def update_notes(**more: object) -> UpdateNotes:
-    return _made(UpdateNotes, _COMMON, {"notes": '[{"text":"Called back."}]'}, more)
+    return made(UpdateNotes, _COMMON, {"notes": '[{"text":"Called back."}]'}, more)
 
 
 def resolve(**more: object) -> Resolve:
-    return _made(Resolve, _COMMON, {"helpful": True, "resolution_notes": "Plugged it in."}, more)
+    return made(Resolve, _COMMON, {"helpful": True, "resolution_notes": "Plugged it in."}, more)
 
 
 def escalate(**more: object) -> Escalate:
-    return _made(Escalate, _COMMON, {"reason": "Beyond me.", "reason_category": "network"}, more)
+    return made(Escalate, _COMMON, {"reason": "Beyond me.", "reason_category": "network"}, more)
 
 
 def abandon(**more: object) -> Abandon:
-    return _made(Abandon, _COMMON, more)
+    return made(Abandon, _COMMON, more)
 
 
 # -- events of Acme's session ----------------------------------------------------------------
@@ -125,7 +125,7 @@ def started(**more: object) -> SessionStarted:
         SessionKind.AI_BUILD: {"problem_text": "No mail."},
     }
     session = {"session_id": SESSION, "account_id": ACME, "kind": SessionKind.ADHOC}
-    return _made(
+    return made(
         SessionStarted,
         _NOW,
         session,
@@ -138,33 +138,33 @@ def started(**more: object) -> SessionStarted:
 
 def step_recorded(**more: object) -> StepRecorded:
     step = {"position": 1, "node_id": "n1", "question": "", "answer": "Yes"}
-    return _made(StepRecorded, _NOW, step, more)
+    return made(StepRecorded, _NOW, step, more)
 
 
 def notes_updated(**more: object) -> NotesUpdated:
-    return _made(NotesUpdated, _NOW, {"notes": '[{"text":"Called back."}]'}, more)
+    return made(NotesUpdated, _NOW, {"notes": '[{"text":"Called back."}]'}, more)
 
 
 def node_requested(**more: object) -> NodeRequested:
-    return _made(NodeRequested, _NOW, more)
+    return made(NodeRequested, _NOW, more)
 
 
 def resolved(**more: object) -> SessionResolved:
-    return _made(
+    return made(
         SessionResolved, _NOW, {"helpful": True, "resolution_notes": "Plugged it in."}, more
     )
 
 
 def escalated(**more: object) -> SessionEscalated:
-    return _made(
+    return made(
         SessionEscalated, _NOW, {"reason": "Beyond me.", "reason_category": "network"}, more
     )
 
 
 def abandoned(**more: object) -> SessionAbandoned:
-    return _made(SessionAbandoned, _NOW, {"reason": None}, more)
+    return made(SessionAbandoned, _NOW, {"reason": None}, more)
 
 
-def _made(make: Callable[..., Made], *fields: Mapping[str, object]) -> Made:
-    """Make something of all the fields; later ones win."""
+def made(make: Callable[..., Made], *fields: Mapping[str, object]) -> Made:
+    """Make something of all the fields, of which later ones win."""
     return make(**{name: value for part in fields for name, value in part.items()})

@@ -53,8 +53,9 @@ def run(*, rate: float, repeat: int, console: Console, first: int | None = None)
 
 
 def _run(told: Sequence[Incident], *, rate: float, repeat: int, console: Console) -> int:
-    sent = with_resends(story(told, repeat=repeat))
-    console.print(_introduction(told, len(sent), rate=rate, repeat=repeat), highlight=False)
+    commands = story(told, repeat=repeat)
+    sent = with_resends(commands)
+    console.print(_introduction(told, len(commands), rate=rate, repeat=repeat), highlight=False)
     with ExitStack() as stack:
         with _stage(console, "starting Kafka and Postgres"):
             place = stack.enter_context(playground())
@@ -70,15 +71,16 @@ def _run(told: Sequence[Incident], *, rate: float, repeat: int, console: Console
     return _conclude(console, violations(sent, left))
 
 
-def _introduction(told: Sequence[Incident], records: int, *, rate: float, repeat: int) -> str:
+def _introduction(told: Sequence[Incident], commands: int, *, rate: float, repeat: int) -> str:
     first, last = told[0].before[0].at, max(incident.outcome.at for incident in told)
     span = f"{first:%d %B %Y} to {last:%d %B %Y}"
     times = f", {repeat} times side by side" if repeat > 1 else ""
     return (
         f"{len(told)} incidents of a real service desk, {span}{times}, replayed through Kafka as "
-        f"{records:,} chat and PSA commands at {rate:g} a second. Questions, answers, steps and "
-        "people are invented; the rest is an extract of the Incident management process enriched "
-        "event log (Amaral, Fantinato, Peres; UCI Machine Learning Repository, 2018; CC BY 4.0).\n"
+        f"{commands:,} chat and PSA commands at {rate:g} a second, each tenth of them sent twice, "
+        "a few of them to be refused. Questions, answers, steps and people are invented; the rest "
+        "is an extract of the Incident management process enriched event log (Amaral, Fantinato, "
+        "Peres; UCI Machine Learning Repository, 2018; CC BY 4.0).\n"
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from domain.commands import Command
 from domain.decide import Context, decide
@@ -10,7 +9,7 @@ from domain.decisions import Accepted, Code, Decision, Rejected
 from domain.events import Event
 from domain.evolve import evolve
 from domain.sessions import Session, Unborn
-from tests.builders import NOW, a_user
+from tests.builders import NOW, a_user, made
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Story:
 
     session: Session
 
-    def when(self, command: Command, **knowing: Any) -> Outcome:
+    def when(self, command: Command, **knowing: object) -> Outcome:
         """Decide the command, where all that it names exists but for what ``knowing`` says."""
         return Outcome(decide(self.session, command, a_context(**knowing)))
 
@@ -52,6 +51,7 @@ def after(events: Sequence[Event], session: Session | None = None) -> Session:
     return session
 
 
-def a_context(**more: Any) -> Context:
-    """Acme's technician acts; flow and proposal exist, the ticket is a PSA's and nothing is known."""
-    return Context(**({"now": NOW, "user": a_user(), "flow_version": 3} | more))
+def a_context(**more: object) -> Context:
+    """Acme's technician acts, flow and proposal exist, and nothing is known of the ticket."""
+    known = {"now": NOW, "user": a_user(), "flow_version": 1, "proposal_exists": True}
+    return made(Context, known, more)

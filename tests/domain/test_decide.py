@@ -1,12 +1,15 @@
 """What each command does to a session in each state."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
-from domain.commands import Abandon, Command
+from domain.commands import Command
 from domain.decide import Limits
 from domain.decisions import Code
 from domain.events import Event
-from domain.people import L1_COVERAGE, SYSTEM, Actor, Role, User
+from domain.people import L1_COVERAGE, Actor, Role, User
 from domain.sessions import SessionKind
 from domain.tickets import TicketStatus
 from tests.builders import (
@@ -40,7 +43,9 @@ from tests.builders import (
 )
 from tests.domain.given import Outcome, given
 
-STARTS = {
+Build = Callable[..., Command]
+
+STARTS: dict[str, Build] = {
     "start_flow": start_flow,
     "start_proposal": start_proposal,
     "start_adhoc": start_adhoc,
@@ -80,7 +85,7 @@ def test_a_flow_that_the_account_does_not_use_is_unknown() -> None:
 def test_a_proposal_is_walked() -> None:
     (
         given()
-        .when(start_proposal(), proposal_exists=True)
+        .when(start_proposal())
         .then(started(kind=SessionKind.PROPOSAL, flow_proposal_id=PROPOSAL))
     )
 
@@ -135,30 +140,26 @@ def test_escalating_without_a_walk_needs_no_reason() -> None:
 
 
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
-def test_a_start_accepts_version_zero(start: type[Command]) -> None:
-    outcome = given().when(start(expected_version=0), proposal_exists=True)
+def test_a_start_accepts_version_zero(start: Build) -> None:
+    outcome = given().when(start(expected_version=0))
     assert accepted(outcome)
 
 
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
-def test_a_start_refuses_any_other_version(start: type[Command]) -> None:
-    (given().when(start(expected_version=1), proposal_exists=True).then(Code.STALE_VERSION))
+def test_a_start_refuses_any_other_version(start: Build) -> None:
+    (given().when(start(expected_version=1)).then(Code.STALE_VERSION))
 
 
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
 @pytest.mark.parametrize("end", [None, *ENDS.values()], ids=["active", *ENDS])
-def test_a_start_needs_an_id_that_no_session_has(start: type[Command], end: Event | None) -> None:
+def test_a_start_needs_an_id_that_no_session_has(start: Build, end: Event | None) -> None:
     history = [started()] if end is None else [started(), end]
-    given(*history).when(start(), proposal_exists=True).then(Code.SESSION_EXISTS)
+    given(*history).when(start()).then(Code.SESSION_EXISTS)
 
 
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
-def test_an_id_that_a_session_of_another_account_has_is_taken(start: type[Command]) -> None:
-    (
-        given(started(account_id=GLOBEX))
-        .when(start(), proposal_exists=True)
-        .then(Code.SESSION_EXISTS)
-    )
+def test_an_id_that_a_session_of_another_account_has_is_taken(start: Build) -> None:
+    (given(started(account_id=GLOBEX)).when(start()).then(Code.SESSION_EXISTS))
 
 
 # -- tickets ---------------------------------------------------------------------------------
@@ -167,37 +168,33 @@ def test_an_id_that_a_session_of_another_account_has_is_taken(start: type[Comman
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
 @pytest.mark.parametrize("status", [s for s in TicketStatus if s is not TicketStatus.CLOSED])
 def test_a_session_may_start_on_a_ticket_that_is_not_closed(
-    start: type[Command], status: TicketStatus
+    start: Build, status: TicketStatus
 ) -> None:
     command = start(ticket=INTERNAL_TICKET)
-    outcome = given().when(command, ticket=a_ticket(status=status), proposal_exists=True)
+    outcome = given().when(command, ticket=a_ticket(status=status))
     assert accepted(outcome)
 
 
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
 @pytest.mark.parametrize("ref", [PSA_TICKET, INTERNAL_TICKET], ids=["psa", "internal"])
-def test_no_session_starts_on_a_closed_ticket(start: type[Command], ref: object) -> None:
+def test_no_session_starts_on_a_closed_ticket(start: Build, ref: object) -> None:
     closed = a_ticket(ref=ref, status=TicketStatus.CLOSED)
-    (given().when(start(ticket=ref), ticket=closed, proposal_exists=True).then(Code.TICKET_CLOSED))
+    (given().when(start(ticket=ref), ticket=closed).then(Code.TICKET_CLOSED))
 
 
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
-def test_a_ticket_of_ours_has_to_be_known(start: type[Command]) -> None:
-    (
-        given()
-        .when(start(ticket=INTERNAL_TICKET), ticket=None, proposal_exists=True)
-        .then(Code.UNKNOWN_TICKET)
-    )
+def test_a_ticket_of_ours_has_to_be_known(start: Build) -> None:
+    (given().when(start(ticket=INTERNAL_TICKET), ticket=None).then(Code.UNKNOWN_TICKET))
 
 
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
-def test_a_ticket_of_a_psa_need_not_be_known(start: type[Command]) -> None:
-    assert accepted(given().when(start(), ticket=None, proposal_exists=True))
+def test_a_ticket_of_a_psa_need_not_be_known(start: Build) -> None:
+    assert accepted(given().when(start(), ticket=None))
 
 
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
-def test_a_ticket_has_one_active_session_and_the_refusal_names_it(start: type[Command]) -> None:
-    outcome = given().when(start(), active_session_id=OTHER_SESSION, proposal_exists=True)
+def test_a_ticket_has_one_active_session_and_the_refusal_names_it(start: Build) -> None:
+    outcome = given().when(start(), active_session_id=OTHER_SESSION)
     outcome.then(Code.TICKET_HAS_ACTIVE_SESSION)
     assert getattr(outcome.decision, "active_session_id", None) == OTHER_SESSION
 
@@ -238,12 +235,12 @@ def test_an_adhoc_session_takes_no_steps() -> None:
 
 
 def test_a_walk_may_have_as_many_steps_as_the_limit_says() -> None:
-    walked = given(started(kind=SessionKind.FLOW), step_recorded(position=499))
+    walked = given(started(kind=SessionKind.FLOW), *steps(499))
     walked.when(record_step()).then(step_recorded(position=500))
 
 
 def test_a_walk_may_not_have_a_step_more() -> None:
-    walked = given(started(kind=SessionKind.FLOW), step_recorded(position=500))
+    walked = given(started(kind=SessionKind.FLOW), *steps(500))
     walked.when(record_step()).then(Code.PATH_TOO_LONG)
 
 
@@ -380,8 +377,8 @@ NOT_ALLOWED: dict[str, User | None] = {
 
 @pytest.mark.parametrize("user", NOT_ALLOWED.values(), ids=NOT_ALLOWED)
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
-def test_nobody_else_starts_a_session(user: User | None, start: type[Command]) -> None:
-    given().when(start(), user=user, proposal_exists=True).then(Code.FORBIDDEN)
+def test_nobody_else_starts_a_session(user: User | None, start: Build) -> None:
+    given().when(start(), user=user).then(Code.FORBIDDEN)
 
 
 @pytest.mark.parametrize("user", NOT_ALLOWED.values(), ids=NOT_ALLOWED)
@@ -405,26 +402,25 @@ def test_the_system_may_abandon_a_session() -> None:
 
 
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
-def test_the_system_starts_nothing(start: type[Command]) -> None:
+def test_the_system_starts_nothing(start: Build) -> None:
     command = start(actor_id=None)
-    given().when(command, user=None, proposal_exists=True).then(Code.FORBIDDEN)
+    given().when(command, user=None).then(Code.FORBIDDEN)
 
 
 @pytest.mark.parametrize("name", [name for name in OTHERS if name != "abandon"])
 def test_the_system_does_nothing_but_abandon(name: str) -> None:
-    builders = {
-        "record_step": record_step,
-        "update_notes": update_notes,
-        "resolve": resolve,
-        "escalate": escalate,
-    }
-    command = builders[name](actor_id=None)
+    command = replace(OTHERS[name], actor_id=None)
     given(started(kind=SessionKind.FLOW)).when(command, user=None).then(Code.FORBIDDEN)
 
 
 def started_by(user: User, actor: Actor) -> None:
     """Expect that the user may start a session, and as whom."""
     given().when(start_adhoc(actor_id=user.id), user=user).then(started(started_by=actor))
+
+
+def steps(count: int) -> list[Event]:
+    """As many steps, in order."""
+    return [step_recorded(position=position) for position in range(1, count + 1)]
 
 
 def events(outcome: Outcome) -> tuple[Event, ...]:

@@ -140,7 +140,12 @@ BREAKS: dict[str, tuple[Break, str]] = {
     "a remembered id is missing": (without_row("inbox"), "the inbox has 0"),
     "a remembered id is nobody's": (with_new_row("inbox", command_id="nobody"), "the inbox has 1"),
     "a message stays in the outbox": (with_new_row("outbox", topic="replies"), "in the outbox"),
-    "a position is behind": (with_row("positions", next_offset=0), "is applied up to 0"),
+    "a position is behind": (
+        lambda world: _with_rows(
+            world, "positions", lambda rows: [r | {"next_offset": 0} for r in rows]
+        ),
+        "is applied up to 0",
+    ),
     "a commit runs ahead": (committed_too_far, "is committed up to"),
     "a ticketing message is missing": (without_record("ticketing"), "ticketing has 0"),
     "a ticketing message is doubled": (with_record_twice("ticketing"), "2 times on ticketing"),

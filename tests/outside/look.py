@@ -86,15 +86,13 @@ def is_at_rest(installation: Installation) -> bool:
 
 def consumer_groups(installation: Installation) -> list[str]:
     """Return the consumer groups that the installation's prefix scopes."""
-    listing = _admin(installation).list_consumer_groups().result()
-    ids = [group.group_id for group in listing.valid]
-    return [group_id for group_id in ids if group_id.startswith(installation.prefix)]
+    return _consumer_groups(_admin(installation), installation.prefix)
 
 
 def rewind(installation: Installation) -> None:
     """Set each committed offset of the installation back to 0; its workers must be gone."""
     admin = _admin(installation)
-    for group in consumer_groups(installation):
+    for group in _consumer_groups(admin, installation.prefix):
         asked = ConsumerGroupTopicPartitions(group)
         found = admin.list_consumer_group_offsets([asked])[group].result().topic_partitions
         for partition in found:
@@ -107,7 +105,7 @@ def rewind(installation: Installation) -> None:
 def _committed_offsets(installation: Installation) -> dict[tuple[str, int], int]:
     admin = _admin(installation)
     committed = {}
-    for group in consumer_groups(installation):
+    for group in _consumer_groups(admin, installation.prefix):
         asked = ConsumerGroupTopicPartitions(group)
         found = admin.list_consumer_group_offsets([asked])[group].result()
         for partition in found.topic_partitions:
@@ -115,6 +113,12 @@ def _committed_offsets(installation: Installation) -> dict[tuple[str, int], int]
             if topic in COMMAND_TOPICS:
                 committed[topic, partition.partition] = partition.offset
     return committed
+
+
+def _consumer_groups(admin: AdminClient, prefix: str) -> list[str]:
+    # The client is the caller's: one that is let go of before its answer is there answers nothing.
+    groups = [group.group_id for group in admin.list_consumer_groups().result().valid]
+    return [group for group in groups if group.startswith(prefix)]
 
 
 def _admin(installation: Installation) -> AdminClient:

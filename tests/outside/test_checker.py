@@ -1,5 +1,8 @@
 """The checker passes what is right, and notices each thing that is not."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from .breaking import BREAKS
@@ -34,7 +37,9 @@ def test_each_break_is_noticed(pretend: Pretend, name: str) -> None:
 def test_a_repeated_answer_must_be_the_first_answer(pretend: Pretend) -> None:
     command_id = pretend.rows["inbox"][0]["command_id"]
     pretend.repeat(command_id)
-    world = pretend.world()
-    reply = world.replies[command_id][-1]
-    reply["version"] = 7
-    assert check(world) == [f"the repeated answer to command {command_id} is not its first answer"]
+    last = pretend.records.pop()
+    told = json.dumps(last.json | {"version": 7}).encode()
+    pretend.records.append(replace(last, value=told))
+    assert check(pretend.world()) == [
+        f"the repeated answer to command {command_id} is not its first answer"
+    ]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,21 +11,9 @@ from confluent_kafka.admin import AdminClient
 
 from .client import WRITTEN_BY_FIRSTLINE, Client
 from .commands import command, encode, new_id, script
-from .people import ACME, CATALOGUE, CLOSED_TICKET, FLOW, GLOBEX, TECH
+from .people import ACME, CATALOGUE, CLOSED_TICKET, GLOBEX, TECH
 from .program import PARTITIONS, Installation, NotReady
 from .wire import COMMAND_TOPICS, Json
-
-
-def load(installation: Installation, file: Path, catalogue: Json) -> str:
-    """Load a catalogue and return what was said."""
-    file.write_text(json.dumps(catalogue))
-    return installation.run("load", str(file))
-
-
-def is_there(client: Client, flow_id: str) -> bool:
-    """Say whether a flow can be walked."""
-    [reply] = client.ask(command("start_flow", flow_id=flow_id))
-    return bool(reply["outcome"] == "accepted")
 
 
 def test_what_is_sent_from_a_file_is_answered(
@@ -51,14 +40,6 @@ def test_a_topic_can_be_read_as_one_json_a_line(client: Client, installation: In
     assert reply["recorded_at"] in text
 
 
-def test_what_is_already_set_up_can_be_set_up_again(
-    client: Client, installation: Installation
-) -> None:
-    installation.set_up(CATALOGUE)
-    [reply] = client.ask(command("start_adhoc"))
-    assert reply["outcome"] == "accepted"
-
-
 def test_a_running_installation_passes_its_own_check(
     client: Client, installation: Installation
 ) -> None:
@@ -66,55 +47,50 @@ def test_a_running_installation_passes_its_own_check(
     installation.run("check")
 
 
-def test_the_catalogue_is_loaded_whole_or_not_at_all(
+def test_what_is_set_up_can_be_set_up_again_and_then_grows(
     client: Client, installation: Installation, tmp_path: Path
 ) -> None:
-    """A flow version never changes, and what stands beside the change is not loaded either."""
-    [flow, *_] = CATALOGUE["flows"]
-    new = flow | {"id": new_id()}
-    changed = flow | {"title": "Something else"}
-    with pytest.raises(NotReady):
-        load(installation, tmp_path / "a.json", {"flows": [new, changed]})
-    assert not is_there(client, new["id"])
-    load(installation, tmp_path / "b.json", {"flows": [flow, new]})
-    assert is_there(client, new["id"])
-
-
-def test_what_is_loaded_never_changes_its_account(
-    installation: Installation, tmp_path: Path
-) -> None:
-    user = next(user for user in CATALOGUE["users"] if user["id"] == TECH)
-    with pytest.raises(NotReady):
-        load(installation, tmp_path / "a.json", {"users": [user | {"account_id": GLOBEX}]})
-
-
-def test_a_ticket_that_is_loaded_again_keeps_its_status(
-    client: Client, installation: Installation, tmp_path: Path
-) -> None:
-    ticket = {"id": CLOSED_TICKET, "account_id": ACME, "title": "Mail is back", "status": "open"}
-    load(installation, tmp_path / "a.json", {"tickets": [ticket]})
-    [reply] = client.ask(command("start_adhoc", ticket_kind="internal", ticket_id=CLOSED_TICKET))
-    assert reply["code"] == "ticket_closed"
-
-
-def test_a_session_stays_on_the_flow_version_it_started_with(
-    client: Client, installation: Installation, tmp_path: Path
-) -> None:
+    """A ticket keeps the status it has, and a session the flow version it started with."""
     [flow, *_] = CATALOGUE["flows"]
     flow = flow | {"id": new_id()}
-    load(installation, tmp_path / "a.json", {"flows": [flow]})
-    before, after = (
+    closed = {"id": CLOSED_TICKET, "account_id": ACME, "title": "Mail is back", "status": "open"}
+    others = [ticket for ticket in CATALOGUE["tickets"] if ticket["id"] != CLOSED_TICKET]
+    more = {"flows": [*CATALOGUE["flows"], flow], "tickets": [*others, closed]}
+    installation.set_up(CATALOGUE | more)
+    before, refused = client.ask(
         command("start_flow", flow_id=flow["id"]),
-        command("start_flow", flow_id=flow["id"]),
+        command("start_adhoc", ticket_kind="internal", ticket_id=CLOSED_TICKET),
     )
-    client.ask(before)
-    load(installation, tmp_path / "b.json", {"flows": [flow | {"version": 2, "title": "New"}]})
+    assert before["outcome"] == "accepted"
+    assert refused["code"] == "ticket_closed"
+    load(installation, tmp_path / "more.json", {"flows": [flow | {"version": 2, "title": "New"}]})
+    after = command("start_flow", flow_id=flow["id"])
     client.ask(after, command("resolve", before["session_id"]))
     told = client.of_session("session-events", before["session_id"], 2)
     assert [record.json["data"]["flow_version"] for record in told] == [1, 1]
     [started] = client.of_session("session-events", after["session_id"])
     assert started.json["data"]["flow_version"] == 2
-    assert is_there(client, FLOW)
+
+
+def test_the_catalogue_is_loaded_whole_or_not_at_all(
+    client: Client, installation: Installation, tmp_path: Path
+) -> None:
+    """A flow version never changes, nor an account, and what stands beside is not loaded."""
+    [flow, *_] = CATALOGUE["flows"]
+    user = next(user for user in CATALOGUE["users"] if user["id"] == TECH)
+    beside = [flow | {"id": new_id()} for _ in range(2)]
+    refused: list[Json] = [
+        {"flows": [beside[0], flow | {"title": "Something else"}]},
+        {"flows": [beside[1]], "users": [user | {"account_id": GLOBEX}]},
+    ]
+    with ThreadPoolExecutor() as pool:
+        loads = [
+            pool.submit(load, installation, tmp_path / f"{number}.json", catalogue)
+            for number, catalogue in enumerate(refused)
+        ]
+    assert [type(done.exception()) for done in loads] == [NotReady, NotReady]
+    replies = client.ask(*(command("start_flow", flow_id=one["id"]) for one in beside))
+    assert [reply["code"] for reply in replies] == ["unknown_flow", "unknown_flow"]
 
 
 @pytest.mark.usefixtures("client")
@@ -131,16 +107,26 @@ def test_the_topics_are_those_of_the_contract(installation: Installation) -> Non
         assert found[topic] == PARTITIONS
 
 
-@pytest.mark.parametrize("missing", ["FIRSTLINE_KAFKA_BOOTSTRAP", "FIRSTLINE_DATABASE_URL"])
-def test_one_address_without_the_other_is_refused(installation: Installation, missing: str) -> None:
-    environment = {k: v for k, v in installation.environment.items() if k != missing}
-    done = subprocess.run(
-        [sys.executable, "-m", "firstline", "worker"],
-        env=environment,
-        cwd=installation.folder,
-        capture_output=True,
-        timeout=30,
-        check=False,
-    )
-    assert done.returncode != 0
-    assert missing in done.stderr.decode()
+def test_one_address_without_the_other_is_refused(installation: Installation) -> None:
+    addresses = ("FIRSTLINE_KAFKA_BOOTSTRAP", "FIRSTLINE_DATABASE_URL")
+
+    def start_without(missing: str) -> subprocess.CompletedProcess[bytes]:
+        environment = {k: v for k, v in installation.environment.items() if k != missing}
+        return subprocess.run(
+            [sys.executable, "-m", "firstline", "worker"],
+            env=environment,
+            cwd=installation.folder,
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+
+    with ThreadPoolExecutor() as pool:
+        for missing, done in zip(addresses, pool.map(start_without, addresses), strict=True):
+            assert done.returncode != 0
+            assert missing in done.stderr.decode()
+
+
+def load(installation: Installation, file: Path, catalogue: Json) -> str:
+    file.write_text(json.dumps(catalogue))
+    return installation.run("load", str(file))

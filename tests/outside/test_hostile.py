@@ -13,7 +13,6 @@ from .client import Client, Sent, original_place
 from .commands import command, encode, new_id, script
 from .look import look, wait_for_rest
 from .program import PARTITIONS, Installation
-from .raw_headers import send_with_raw_headers
 from .wire import MAX_DEPTH, MAX_VALUE, Headers, Json, partition_of
 
 KEPT_HEADERS = 16 * 1024
@@ -244,47 +243,6 @@ def test_a_dead_letter_keeps_headers_up_to_16_kib(own_client: Client, name: str)
     if name == "ten thousand":
         assert len(kept) > 500
     assert letter.header("fl_reason") == "unreadable"
-
-
-def test_a_header_key_that_is_not_utf_8_does_not_stop_its_partition(
-    own_client: Client, own_installation: Installation
-) -> None:
-    """aiokafka cannot even fetch such a record; the command in it is readable all the same."""
-    session = new_id()
-    partition = partition_of(session.encode(), PARTITIONS)
-    sent = script(
-        session, ("start_flow", {}), ("record_step", {}), ("record_step", {}), ("resolve", {})
-    )
-
-    def send_raw(value: bytes) -> None:
-        own_client.flush()
-        send_with_raw_headers(
-            own_installation.kafka_bootstrap,
-            f"{own_installation.prefix}commands.chat",
-            partition,
-            key=session.encode(),
-            value=value,
-            headers=[(b"\xff\xfe", b"1"), (b"plain", b"2"), (b"fl_\x80", b"3")],
-        )
-
-    marks = [f"not readable {new_id()}".encode() for _ in range(5)]
-    send_raw(marks[0])
-    send_raw(marks[1])
-    own_client.send(sent[0])
-    send_raw(marks[2])
-    send_raw(encode(sent[1]))
-    send_raw(encode(sent[2]))
-    own_client.send(sent[3])
-    send_raw(marks[3])
-    send_raw(marks[4])
-    letters = own_client.wait_for("dead-letters", lambda r: r.value in marks, len(marks))
-    assert sorted(letter.value or b"" for letter in letters) == sorted(marks)
-    for letter in letters:
-        assert ("plain", b"2") in letter.headers
-        assert len([v for _, v in letter.headers if v in {b"1", b"2", b"3"}]) == 3
-    replies = own_client.answers(*sent)
-    assert [reply.get("code", reply["outcome"]) for reply in replies] == ["accepted"] * 4
-    assert [reply["version"] for reply in replies] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("size", [MAX_VALUE + 1, 900_000])

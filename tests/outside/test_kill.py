@@ -35,7 +35,7 @@ _WHEN_APPLIED = "as it moves its positions"
 _WHEN_STAGED = "as it has messages to publish"
 _AFTER_READY = "some time after it is ready"
 _MOMENTS = (_BEFORE_READY, _WHEN_APPLIED, _WHEN_STAGED, _AFTER_READY)
-_WEIGHTS = (8, 6, 6, 10)
+_WEIGHTS = (11, 6, 6, 7)
 _MOMENT_SECONDS = 1.5
 
 

@@ -482,7 +482,7 @@ def a_dead_letter(**more: object) -> dict[str, object]:
         "topic": "firstline.commands.chat",
         "partition": 0,
         "offset": 7,
-        "headers": [],
+        "headers": b"",
         "recorded_at": NOW,
     }
     return dead | more

@@ -1,0 +1,229 @@
+"""What each event makes of a session, and of the ticket that it works on."""
+
+from datetime import timedelta
+
+import pytest
+
+from domain.events import Event
+from domain.evolve import ImpossibleEvent, evolve, evolve_ticket
+from domain.sessions import (
+    Abandoned,
+    Active,
+    Escalated,
+    Origin,
+    Resolved,
+    SessionKind,
+    SessionStatus,
+    Unborn,
+    status,
+)
+from domain.tickets import TicketStatus
+from tests.builders import (
+    ACME,
+    FLOW,
+    NOW,
+    OTHER_SESSION,
+    PROPOSAL,
+    PSA_TICKET,
+    SESSION,
+    TECH,
+    a_ticket,
+    abandoned,
+    escalated,
+    node_requested,
+    notes_updated,
+    resolved,
+    started,
+    step_recorded,
+)
+from tests.domain.given import after
+
+LATER = NOW + timedelta(minutes=5)
+GOING_ON: dict[str, Event] = {
+    "step_recorded": step_recorded(),
+    "notes_updated": notes_updated(),
+    "node_requested": node_requested(),
+}
+ENDS: dict[str, Event] = {
+    "resolved": resolved(),
+    "escalated": escalated(),
+    "abandoned": abandoned(),
+}
+
+
+def active(*events: Event) -> Active:
+    """The session after the events, which did not end it."""
+    session = after(events)
+    assert isinstance(session, Active)
+    return session
+
+
+# -- sessions --------------------------------------------------------------------------------
+
+
+def test_a_session_is_born_with_everything_that_it_was_started_with() -> None:
+    event = started(
+        kind=SessionKind.AI_BUILD,
+        category="email",
+        problem_text="No mail.",
+        previous_session_id=OTHER_SESSION,
+    )
+    origin = Origin(
+        session_id=SESSION,
+        account_id=ACME,
+        kind=SessionKind.AI_BUILD,
+        ticket=PSA_TICKET,
+        started_by=TECH,
+        acting_as=None,
+        started_at=NOW,
+        category="email",
+        problem_text="No mail.",
+        previous_session_id=OTHER_SESSION,
+    )
+    assert after([event]) == Active(origin, version=1, steps=0, last_activity_at=NOW)
+
+
+def test_a_session_keeps_what_it_walks() -> None:
+    flow = active(started(kind=SessionKind.FLOW, flow_version=7)).origin
+    assert (flow.flow_id, flow.flow_version, flow.flow_proposal_id) == (FLOW, 7, None)
+    proposal = active(started(kind=SessionKind.PROPOSAL)).origin
+    assert (proposal.flow_id, proposal.flow_version) == (None, None)
+    assert proposal.flow_proposal_id == PROPOSAL
+
+
+def test_a_step_moves_the_walk_to_its_node() -> None:
+    session = active(started(kind=SessionKind.FLOW), step_recorded(at=LATER, node_id="n7"))
+    assert (session.steps, session.current_node_id, session.last_activity_at) == (1, "n7", LATER)
+
+
+def test_a_step_answers_the_node_that_was_asked_for() -> None:
+    asked: list[Event] = [started(kind=SessionKind.AI_BUILD), node_requested()]
+    assert active(*asked).node_requested
+    assert not active(*asked, step_recorded()).node_requested
+
+
+def test_notes_leave_the_walk_where_it_is() -> None:
+    history: list[Event] = [started(kind=SessionKind.AI_BUILD), step_recorded(), node_requested()]
+    before, noted = active(*history), active(*history, notes_updated(at=LATER))
+    assert (noted.steps, noted.current_node_id) == (before.steps, before.current_node_id)
+    assert noted.node_requested
+    assert noted.last_activity_at == LATER
+
+
+def test_asking_for_a_node_is_activity() -> None:
+    session = active(started(kind=SessionKind.AI_BUILD), node_requested(at=LATER))
+    assert session.last_activity_at == LATER
+
+
+def test_a_resolved_session_holds_how_it_was_solved() -> None:
+    history: list[Event] = [started(kind=SessionKind.FLOW), step_recorded()]
+    session = after([*history, resolved(at=LATER, helpful=None, resolution_notes="Gone.")])
+    assert session == Resolved(
+        active(*history).origin, 3, 1, LATER, "n1", LATER, helpful=None, resolution_notes="Gone."
+    )
+
+
+def test_an_escalated_session_holds_why() -> None:
+    session = after([started(), escalated(at=LATER, reason=None, reason_category="fire")])
+    assert session == Escalated(
+        active(started()).origin, 2, 0, LATER, None, LATER, reason=None, reason_category="fire"
+    )
+
+
+def test_an_abandoned_session_holds_why() -> None:
+    session = after([started(), abandoned(at=LATER, reason="idle")])
+    assert session == Abandoned(active(started()).origin, 2, 0, LATER, None, LATER, reason="idle")
+
+
+@pytest.mark.parametrize("event", [*GOING_ON.values(), *ENDS.values()], ids=[*GOING_ON, *ENDS])
+def test_every_event_is_one_version_more(event: Event) -> None:
+    before = active(started(kind=SessionKind.AI_BUILD), node_requested(), notes_updated())
+    assert before.version == 3
+    assert evolve(before, event).version == 4
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([], SessionStatus.ACTIVE),
+        ([resolved()], SessionStatus.RESOLVED),
+        ([escalated()], SessionStatus.ESCALATED),
+        ([abandoned()], SessionStatus.ABANDONED),
+    ],
+)
+def test_each_state_has_its_status(events: list[Event], expected: SessionStatus) -> None:
+    session = after([started(), *events])
+    assert not isinstance(session, Unborn)
+    assert status(session) is expected
+
+
+# -- impossible histories ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("event", [*GOING_ON.values(), *ENDS.values()], ids=[*GOING_ON, *ENDS])
+def test_nothing_happens_to_a_session_that_was_not_started(event: Event) -> None:
+    with pytest.raises(ImpossibleEvent, match=f"{type(event).__name__} in state Unborn"):
+        evolve(Unborn(), event)
+
+
+@pytest.mark.parametrize("event", [*GOING_ON.values(), *ENDS.values()], ids=[*GOING_ON, *ENDS])
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_nothing_happens_to_a_session_that_ended(event: Event, end: Event) -> None:
+    session = after([started(kind=SessionKind.AI_BUILD), end])
+    with pytest.raises(ImpossibleEvent, match=type(session).__name__):
+        evolve(session, event)
+
+
+@pytest.mark.xfail(reason="evolve starts a session anew whatever state it is in")
+@pytest.mark.parametrize("end", [None, *ENDS.values()], ids=["active", *ENDS])
+def test_no_session_starts_twice(end: Event | None) -> None:
+    session = after([started()] if end is None else [started(), end])
+    with pytest.raises(ImpossibleEvent):
+        evolve(session, started())
+
+
+@pytest.mark.xfail(reason="evolve looks at the state's type alone")
+@pytest.mark.parametrize(
+    ("history", "event"),
+    [
+        ([started(kind=SessionKind.ADHOC)], step_recorded()),
+        ([started(kind=SessionKind.FLOW)], step_recorded(position=2)),
+        ([started(kind=SessionKind.FLOW), step_recorded()], step_recorded(position=1)),
+        ([started(kind=SessionKind.FLOW)], node_requested()),
+    ],
+    ids=["a step of an adhoc session", "a step left out", "a step twice", "a node of a flow"],
+)
+def test_nothing_happens_that_no_decision_could_have_brought_about(
+    history: list[Event], event: Event
+) -> None:
+    session = after(history)
+    with pytest.raises(ImpossibleEvent):
+        evolve(session, event)
+
+
+# -- tickets ---------------------------------------------------------------------------------
+
+
+def test_a_resolved_session_resolves_its_ticket_with_the_notes() -> None:
+    ticket = evolve_ticket(a_ticket(title="No mail"), resolved(resolution_notes="Plugged it in."))
+    assert ticket == a_ticket(
+        title="No mail", status=TicketStatus.RESOLVED, resolution_notes="Plugged it in."
+    )
+
+
+def test_an_escalated_session_escalates_its_ticket() -> None:
+    before = a_ticket(title="No mail", resolution_notes="Once solved.")
+    assert evolve_ticket(before, escalated()) == a_ticket(
+        title="No mail", status=TicketStatus.ESCALATED, resolution_notes="Once solved."
+    )
+
+
+@pytest.mark.parametrize(
+    "event",
+    [started(), *GOING_ON.values(), abandoned()],
+    ids=["started", *GOING_ON, "abandoned"],
+)
+@pytest.mark.parametrize("before", TicketStatus)
+def test_nothing_else_changes_a_ticket(event: Event, before: TicketStatus) -> None:
+    ticket = a_ticket(status=before)
+    assert evolve_ticket(ticket, event) == ticket

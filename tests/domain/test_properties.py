@@ -1,0 +1,166 @@
+"""What holds after any sequence of commands whatsoever."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.commands import Command, Start
+from domain.decisions import Accepted, Rejected
+from domain.events import NodeRequested, SessionStarted
+from domain.sessions import (
+    Abandoned,
+    Active,
+    Born,
+    Escalated,
+    Resolved,
+    SessionKind,
+    Unborn,
+)
+from tests.builders import ACME, GLOBEX, NOW
+from tests.model.drafts import SESSIONS, commands
+from tests.model.world import LIMITS, World
+
+SECOND = timedelta(seconds=1)
+
+
+@given(st.lists(commands(), max_size=40))
+def test_versions_count_events(sequence: list[Command]) -> None:
+    world = World()
+    for count, command in enumerate(sequence):
+        before = world.session(command.session_id).version
+        _, happened = world.apply(command, NOW + count * SECOND)
+        versions = [one.session.version for one in happened]
+        assert versions == list(range(before + 1, before + 1 + len(happened)))
+
+
+@given(st.lists(commands(), max_size=40))
+def test_no_sequence_of_commands_reaches_an_illegal_state(sequence: list[Command]) -> None:
+    world = World()
+    for count, command in enumerate(sequence):
+        before = dict(world.sessions)
+        decision, happened = world.apply(command, NOW + count * SECOND)
+        for one in happened:
+            assert_legal(one.session, NOW + count * SECOND)
+        if isinstance(decision, Rejected):
+            assert world.sessions == before
+        changed = {id_ for id_ in world.sessions if world.sessions[id_] != before.get(id_)}
+        assert changed <= {command.session_id}
+        assert all(isinstance(before.get(id_, Unborn()), Unborn | Active) for id_ in changed)
+    active = [one.origin for one in world.sessions.values() if isinstance(one, Active)]
+    assert len(active) == len({(origin.account_id, origin.ticket) for origin in active})
+
+
+def assert_legal(session: Born, now: object) -> None:
+    """Expect the session to hold what its kind and its state call for, and nothing else."""
+    origin = session.origin
+    assert (origin.kind is SessionKind.FLOW) == (origin.flow_id is not None)
+    assert (origin.kind is SessionKind.FLOW) == (origin.flow_version is not None)
+    assert (origin.kind is SessionKind.PROPOSAL) == (origin.flow_proposal_id is not None)
+    assert (origin.kind is SessionKind.AI_BUILD) == (origin.problem_text is not None)
+    assert session.steps <= LIMITS.steps
+    assert session.steps < session.version
+    assert session.steps == 0 or origin.kind is not SessionKind.ADHOC
+    assert (session.current_node_id is None) == (session.steps == 0)
+    assert session.last_activity_at == now
+    match session:
+        case Active(node_requested=requested):
+            assert not requested or origin.kind is SessionKind.AI_BUILD
+        case Resolved() | Escalated() | Abandoned():
+            assert session.ended_at == now
+
+
+@given(st.lists(commands(), max_size=40))
+def test_an_ai_built_walk_never_asks_for_more_nodes_than_it_may_have(
+    sequence: list[Command],
+) -> None:
+    world = World()
+    asked: dict[str, int] = {}
+    for command in sequence:
+        _, happened = world.apply(command, NOW)
+        for one in happened:
+            if isinstance(one.event, NodeRequested):
+                asked[command.session_id] = asked.get(command.session_id, 0) + 1
+    assert all(count <= LIMITS.ai_nodes for count in asked.values())
+
+
+@given(commands(), st.lists(commands(), max_size=20))
+def test_a_refusal_quotes_nothing_that_a_sender_wrote(
+    command: Command, before: list[Command]
+) -> None:
+    canary = "canary"
+    world = World()
+    for earlier in before:
+        world.apply(earlier, NOW)
+    written: dict[str, Any] = {
+        name: canary
+        for name in ("answer", "question", "note", "reason", "reason_category", "node_id")
+        if hasattr(command, name)
+    }
+    decision, _ = world.apply(replace(command, **written), NOW)
+    assert isinstance(decision, Accepted) or canary not in decision.message
+
+
+@settings(max_examples=200)
+@given(st.lists(commands(), max_size=40))
+def test_two_accounts_never_touch(sequence: list[Command]) -> None:
+    """What one account's commands come to is the same without those of all others.
+
+    Only ids are shared: whoever starts a session first has its id, so nobody here starts one with
+    an id of the other's.
+    """
+    theirs = [command for command in sequence if not takes_an_id_of(command, ACME)]
+    both, alone = World(), World()
+    for command in theirs:
+        decision, _ = both.apply(command, NOW)
+        if command.account_id == ACME:
+            assert decision == alone.apply(command, NOW)[0]
+    assert of_account(both, ACME) == of_account(alone, ACME)
+
+
+@given(st.lists(commands(), max_size=20), commands())
+def test_no_command_changes_or_shows_what_belongs_to_another_account(
+    before: list[Command], command: Command
+) -> None:
+    world = World()
+    for earlier in before:
+        world.apply(earlier, NOW)
+    session = world.session(command.session_id)
+    others = [account for account in (ACME, GLOBEX) if account != command.account_id]
+    kept = [of_account(world, account) for account in others]
+    decision, happened = world.apply(command, NOW)
+    assert [of_account(world, account) for account in others] == kept
+    for one in happened:
+        assert one.session.origin.account_id == command.account_id
+    if not isinstance(session, Unborn) and session.origin.account_id in others:
+        assert isinstance(decision, Rejected)
+        assert decision.code in {"forbidden", "unknown_session", "session_exists"}
+
+
+def takes_an_id_of(command: Command, account_id: str) -> bool:
+    """Whether somebody else's command would start a session with an id of the account's."""
+    foreign = command.account_id != account_id
+    return isinstance(command, Start) and foreign == (command.session_id in SESSIONS[account_id])
+
+
+def of_account(world: World, account_id: str) -> object:
+    """Everything that belongs to the account."""
+    sessions = {
+        id_: (session, tuple(world.walks[id_]), world.notes.get(id_))
+        for id_, session in world.sessions.items()
+        if session.origin.account_id == account_id
+    }
+    tickets = {key: ticket for key, ticket in world.tickets.items() if key[0] == account_id}
+    return sessions, tickets
+
+
+@given(st.lists(commands(), max_size=40))
+def test_the_first_event_of_a_session_is_its_start_and_no_other_is(
+    sequence: list[Command],
+) -> None:
+    world = World()
+    for command in sequence:
+        for one in world.apply(command, NOW)[1]:
+            assert isinstance(one.event, SessionStarted) == (one.session.version == 1)

@@ -1,0 +1,143 @@
+"""What firstline promises, told with dictionaries: accounts, their sessions, and nothing else.
+
+It decides with `domain.decide`, one command at a time, and knows neither batches nor Kafka nor
+Postgres. What the program does must come to the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from domain.commands import Command, Start, StartFlow, StartProposal
+from domain.decide import Context, Limits, acting, decide
+from domain.decisions import Decision, Rejected
+from domain.events import (
+    Event,
+    NotesUpdated,
+    SessionEscalated,
+    SessionResolved,
+    SessionStarted,
+    StepRecorded,
+)
+from domain.evolve import evolve, evolve_ticket
+from domain.people import Actor, Role, User
+from domain.sessions import Active, Born, Session, Unborn
+from domain.tickets import Ticket, TicketKind, TicketRef, TicketStatus
+from tests.builders import ACME, GLOBEX, a_ticket, a_user, an_id
+
+LIMITS = Limits(steps=3, ai_nodes=2)
+
+TECH, ENGINEER, IDLE_ENGINEER, ADMIN, FORMER = (an_id(number) for number in range(1, 6))
+GLOBEX_TECH = an_id(6)
+NOBODY = an_id(7)
+FLOW, ARCHIVED_FLOW, GLOBEX_FLOW = (an_id(number) for number in range(0x11, 0x14))
+PROPOSAL, GLOBEX_PROPOSAL = an_id(0x15), an_id(0x16)
+OPEN_TICKET, CLOSED_TICKET, GLOBEX_TICKET = (
+    TicketRef(TicketKind.INTERNAL, an_id(number)) for number in range(0x21, 0x24)
+)
+CLOSED_PSA_TICKET = TicketRef(TicketKind.PSA, "666")
+PSA_TICKETS = [TicketRef(TicketKind.PSA, name) for name in ("1", "2")]
+
+USERS = [
+    a_user(id=TECH, name="Terry"),
+    a_user(id=ENGINEER, name="Erin", role=Role.ENGINEER, l1_coverage=True),
+    a_user(id=IDLE_ENGINEER, name="Ida", role=Role.ENGINEER),
+    a_user(id=ADMIN, name="Ada", role=Role.ADMIN),
+    a_user(id=FORMER, name="Fay", deleted=True),
+    a_user(id=GLOBEX_TECH, name="Gus", account_id=GLOBEX),
+]
+FLOW_VERSIONS = {(ACME, FLOW): 2, (GLOBEX, GLOBEX_FLOW): 1}
+PROPOSALS = {(ACME, PROPOSAL), (GLOBEX, GLOBEX_PROPOSAL)}
+TICKETS = {
+    (ACME, OPEN_TICKET): a_ticket(ref=OPEN_TICKET),
+    (ACME, CLOSED_TICKET): a_ticket(ref=CLOSED_TICKET, status=TicketStatus.CLOSED),
+    (ACME, CLOSED_PSA_TICKET): a_ticket(ref=CLOSED_PSA_TICKET, status=TicketStatus.CLOSED),
+    (GLOBEX, GLOBEX_TICKET): a_ticket(ref=GLOBEX_TICKET),
+}
+"""All tickets that firstline knows; of the PSA's others it has never heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event, and the session right after it."""
+
+    event: Event
+    session: Born
+    actor: Actor
+    walk: Sequence[StepRecorded]
+    notes: str | None
+
+
+@dataclass(slots=True)
+class World:
+    """Everything that commands have brought about so far."""
+
+    users: dict[str, User] = field(default_factory=lambda: {user.id: user for user in USERS})
+    sessions: dict[str, Born] = field(default_factory=dict)
+    walks: dict[str, list[StepRecorded]] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    tickets: dict[tuple[str, TicketRef], Ticket] = field(default_factory=lambda: dict(TICKETS))
+    validated: set[str] = field(default_factory=set)
+    escalated_by: dict[str, str] = field(default_factory=dict)
+    ended_by: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def session(self, session_id: str) -> Session:
+        return self.sessions.get(session_id, Unborn())
+
+    def apply(self, command: Command, now: datetime) -> tuple[Decision, list[Happened]]:
+        """Decide one command, and let happen what it brings about."""
+        context = self.context(command, now)
+        decision = decide(self.session(command.session_id), command, context)
+        if isinstance(decision, Rejected):
+            return decision, []
+        actor = acting(command, context.user)
+        assert actor is not None
+        return decision, [self._happen(event, command, actor) for event in decision.events]
+
+    def context(self, command: Command, now: datetime) -> Context:
+        """What is known at this moment, looked up the slow way."""
+        user = self.users.get(command.actor_id or "")
+        if not isinstance(command, Start):
+            return Context(now, user, limits=LIMITS)
+        account_id, ticket = command.account_id, command.ticket
+        active = [
+            session.origin.session_id
+            for session in self.sessions.values()
+            if isinstance(session, Active)
+            and (session.origin.account_id, session.origin.ticket) == (account_id, ticket)
+        ]
+        assert len(active) <= 1
+        flow = command.flow_id if isinstance(command, StartFlow) else ""
+        proposal = command.flow_proposal_id if isinstance(command, StartProposal) else ""
+        return Context(
+            now=now,
+            user=user,
+            ticket=self.tickets.get((account_id, ticket)),
+            active_session_id=active[0] if active else None,
+            flow_version=FLOW_VERSIONS.get((account_id, flow)),
+            proposal_exists=(account_id, proposal) in PROPOSALS,
+            limits=LIMITS,
+        )
+
+    def _happen(self, event: Event, command: Command, actor: Actor) -> Happened:
+        session_id = command.session_id
+        session = self.sessions[session_id] = evolve(self.session(session_id), event)
+        origin = session.origin
+        match event:
+            case SessionStarted():
+                self.walks[session_id] = []
+            case StepRecorded():
+                self.walks[session_id].append(event)
+            case NotesUpdated(notes=notes):
+                self.notes[session_id] = notes
+            case SessionResolved(helpful=True) if origin.flow_proposal_id is not None:
+                self.validated.add(origin.flow_proposal_id)
+            case SessionEscalated():
+                self.escalated_by[session_id] = actor.id
+        if not isinstance(session, Active):
+            self.ended_by.append((session_id, command.command_id, actor.id))
+        if origin.ticket.kind is TicketKind.INTERNAL:
+            key = (origin.account_id, origin.ticket)
+            self.tickets[key] = evolve_ticket(self.tickets[key], event)
+        walk = tuple(self.walks[session_id])
+        return Happened(event, session, actor, walk, self.notes.get(session_id))
