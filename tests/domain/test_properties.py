@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from domain.commands import Command, Start
 from domain.decisions import Accepted, Rejected
@@ -20,26 +19,26 @@ from domain.sessions import (
     Unborn,
 )
 from tests.builders import ACME, GLOBEX, NOW
-from tests.model.drafts import SESSIONS, commands
+from tests.model.drafts import SESSIONS, stories
 from tests.model.world import LIMITS, World
 
 SECOND = timedelta(seconds=1)
 
 
-@given(st.lists(commands(), max_size=40))
-def test_versions_count_events(sequence: list[Command]) -> None:
+@given(stories())
+def test_versions_count_events(story: list[Command]) -> None:
     world = World()
-    for count, command in enumerate(sequence):
+    for count, command in enumerate(story):
         before = world.session(command.session_id).version
         _, happened = world.apply(command, NOW + count * SECOND)
         versions = [one.session.version for one in happened]
         assert versions == list(range(before + 1, before + 1 + len(happened)))
 
 
-@given(st.lists(commands(), max_size=40))
-def test_no_sequence_of_commands_reaches_an_illegal_state(sequence: list[Command]) -> None:
+@given(stories())
+def test_no_sequence_of_commands_reaches_an_illegal_state(story: list[Command]) -> None:
     world = World()
-    for count, command in enumerate(sequence):
+    for count, command in enumerate(story):
         before = dict(world.sessions)
         decision, happened = world.apply(command, NOW + count * SECOND)
         for one in happened:
@@ -72,13 +71,13 @@ def assert_legal(session: Born, now: object) -> None:
             assert session.ended_at == now
 
 
-@given(st.lists(commands(), max_size=40))
+@given(stories())
 def test_an_ai_built_walk_never_asks_for_more_nodes_than_it_may_have(
-    sequence: list[Command],
+    story: list[Command],
 ) -> None:
     world = World()
     asked: dict[str, int] = {}
-    for command in sequence:
+    for command in story:
         _, happened = world.apply(command, NOW)
         for one in happened:
             if isinstance(one.event, NodeRequested):
@@ -86,10 +85,9 @@ def test_an_ai_built_walk_never_asks_for_more_nodes_than_it_may_have(
     assert all(count <= LIMITS.ai_nodes for count in asked.values())
 
 
-@given(commands(), st.lists(commands(), max_size=20))
-def test_a_refusal_quotes_nothing_that_a_sender_wrote(
-    command: Command, before: list[Command]
-) -> None:
+@given(stories(shortest=1))
+def test_a_refusal_quotes_nothing_that_a_sender_wrote(story: list[Command]) -> None:
+    *before, command = story
     canary = "canary"
     world = World()
     for earlier in before:
@@ -104,14 +102,14 @@ def test_a_refusal_quotes_nothing_that_a_sender_wrote(
 
 
 @settings(max_examples=200)
-@given(st.lists(commands(), max_size=40))
-def test_two_accounts_never_touch(sequence: list[Command]) -> None:
+@given(stories())
+def test_two_accounts_never_touch(story: list[Command]) -> None:
     """What one account's commands come to is the same without those of all others.
 
     Only ids are shared: whoever starts a session first has its id, so nobody here starts one with
     an id of the other's.
     """
-    theirs = [command for command in sequence if not takes_an_id_of(command, ACME)]
+    theirs = [command for command in story if not takes_an_id_of(command, ACME)]
     both, alone = World(), World()
     for command in theirs:
         decision, _ = both.apply(command, NOW)
@@ -120,10 +118,11 @@ def test_two_accounts_never_touch(sequence: list[Command]) -> None:
     assert of_account(both, ACME) == of_account(alone, ACME)
 
 
-@given(st.lists(commands(), max_size=20), commands())
+@given(stories(shortest=1))
 def test_no_command_changes_or_shows_what_belongs_to_another_account(
-    before: list[Command], command: Command
+    story: list[Command],
 ) -> None:
+    *before, command = story
     world = World()
     for earlier in before:
         world.apply(earlier, NOW)
@@ -156,11 +155,11 @@ def of_account(world: World, account_id: str) -> object:
     return sessions, tickets
 
 
-@given(st.lists(commands(), max_size=40))
+@given(stories())
 def test_the_first_event_of_a_session_is_its_start_and_no_other_is(
-    sequence: list[Command],
+    story: list[Command],
 ) -> None:
     world = World()
-    for command in sequence:
+    for command in story:
         for one in world.apply(command, NOW)[1]:
             assert isinstance(one.event, SessionStarted) == (one.session.version == 1)

@@ -1,12 +1,15 @@
 """Commands for Hypothesis to draw: few sessions, few tickets, and much to quarrel about."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from hypothesis import strategies as st
 
 from domain.commands import Command
+from domain.sessions import Active, Unborn
+from domain.tickets import TicketRef
 from tests import builders
-from tests.builders import ACME, GLOBEX, an_id
+from tests.builders import ACME, GLOBEX, NOW, an_id
 from tests.model.world import (
     ADMIN,
     ARCHIVED_FLOW,
@@ -25,20 +28,24 @@ from tests.model.world import (
     PROPOSAL,
     PSA_TICKETS,
     TECH,
+    World,
 )
+
+Drawn = TypeVar("Drawn")
 
 NOWHERE = an_id(0xC)
 SESSIONS = {
-    ACME: [an_id(number) for number in range(0x31, 0x39)],
+    ACME: [an_id(number) for number in range(0x31, 0x3A)],
     GLOBEX: [an_id(number) for number in range(0x41, 0x44)],
 }
+_DICE = st.integers(0, 9).map(lambda dice: 9 - dice)  # what is likely is simplest
 _ALL_SESSIONS = [*SESSIONS[ACME], *SESSIONS[GLOBEX]]
 
 # Of what is listed more than once, there is more.
 _PARTIES: list[tuple[str, str | None]] = [
-    *[(ACME, TECH)] * 12,
-    *[(ACME, ENGINEER)] * 4,
-    *[(GLOBEX, GLOBEX_TECH)] * 5,
+    *[(ACME, TECH)] * 30,
+    *[(ACME, ENGINEER)] * 10,
+    *[(GLOBEX, GLOBEX_TECH)] * 12,
     (ACME, IDLE_ENGINEER),
     (ACME, ADMIN),
     (ACME, FORMER),
@@ -48,31 +55,24 @@ _PARTIES: list[tuple[str, str | None]] = [
     (NOWHERE, TECH),
     (ACME, None),
 ]
-_TICKETS = [
-    *[*PSA_TICKETS, OPEN_TICKET] * 3,
-    *[GLOBEX_TICKET] * 2,
-    CLOSED_TICKET,
-    CLOSED_PSA_TICKET,
-]
+_FLOWS = {ACME: FLOW, GLOBEX: GLOBEX_FLOW}
+_PROPOSALS = {ACME: PROPOSAL, GLOBEX: GLOBEX_PROPOSAL}
+_TICKETS = {ACME: OPEN_TICKET, GLOBEX: GLOBEX_TICKET}
 _STARTS: list[Callable[..., Command]] = [
-    builders.start_adhoc,
-    builders.start_flow,
-    builders.start_proposal,
-    builders.start_ai_build,
+    builders.start_flow, builders.start_flow, builders.start_flow,
+    builders.start_ai_build, builders.start_ai_build, builders.start_ai_build,
+    builders.start_proposal, builders.start_proposal,
+    builders.start_adhoc, builders.start_adhoc,
     builders.escalate_without_walk,
-]
+]  # fmt: skip
 _OTHERS: list[Callable[..., Command]] = [
-    *[builders.record_step] * 4,
-    *[builders.update_notes] * 2,
+    *[builders.record_step] * 10,
+    *[builders.update_notes] * 3,
     builders.resolve,
     builders.escalate,
     builders.abandon,
 ]
 _FIELDS: dict[Callable[..., Command], dict[str, st.SearchStrategy[object]]] = {
-    builders.start_flow: {"flow_id": st.sampled_from([FLOW, FLOW, ARCHIVED_FLOW, GLOBEX_FLOW])},
-    builders.start_proposal: {
-        "flow_proposal_id": st.sampled_from([PROPOSAL, PROPOSAL, GLOBEX_PROPOSAL, an_id(0x17)])
-    },
     builders.start_ai_build: {"category": st.sampled_from([None, "email"])},
     builders.escalate_without_walk: {
         "reason": st.sampled_from([None, "At once."]),
@@ -95,20 +95,50 @@ _FIELDS: dict[Callable[..., Command], dict[str, st.SearchStrategy[object]]] = {
 
 
 @st.composite
-def commands(draw: st.DrawFn, accounts: tuple[str, ...] = (ACME, GLOBEX, NOWHERE)) -> Command:
-    """A command of somebody in one of the accounts, which need not make sense at all."""
-    parties = [party for party in _PARTIES if party[0] in accounts]
-    account_id, actor_id = draw(st.sampled_from(parties))
-    own = SESSIONS.get(account_id, [])
-    build = draw(st.sampled_from(_STARTS * 2 + _OTHERS * 2))
+def stories(draw: st.DrawFn, shortest: int = 0, longest: int = 40) -> list[Command]:
+    """Commands one after another, of people who mostly know what they do."""
+    world = World()
+    told: list[Command] = []
+    for _ in range(draw(st.integers(shortest, longest))):
+        told.append(draw(commands(world)))
+        world.apply(told[-1], NOW)
+    return told
+
+
+@st.composite
+def commands(draw: st.DrawFn, world: World) -> Command:
+    """A command that mostly makes sense in this world, and may make none at all."""
+    account_id, actor_id = draw(st.sampled_from(_PARTIES))
+    build = draw(st.sampled_from(_STARTS + _OTHERS))
     fields = {name: draw(strategy) for name, strategy in _FIELDS.get(build, {}).items()}
     if build in _STARTS:
-        fields["ticket"] = draw(st.sampled_from(_TICKETS))
+        fields["ticket"] = draw(st.sampled_from(_tickets(account_id)))
+    if build is builders.start_flow:
+        fields["flow_id"] = _mostly(draw, [_FLOWS.get(account_id)], GLOBEX_FLOW, ARCHIVED_FLOW)
+    if build is builders.start_proposal:
+        own = [_PROPOSALS.get(account_id)]
+        fields["flow_proposal_id"] = _mostly(draw, own, GLOBEX_PROPOSAL, NOBODY)
+    likely = [
+        session_id
+        for session_id in SESSIONS.get(account_id, [])
+        if isinstance(world.session(session_id), Unborn if build in _STARTS else Active)
+    ]
     command: Command = build(
-        session_id=draw(st.sampled_from(own * 4 + _ALL_SESSIONS)),
+        session_id=_mostly(draw, likely, *_ALL_SESSIONS),
         account_id=account_id,
         actor_id=actor_id,
-        expected_version=draw(st.sampled_from([None] * 8 + [0, 1, 2])),
+        expected_version=_mostly(draw, [None], 0, 1, 2),
         **fields,
     )
     return command
+
+
+def _tickets(account_id: str) -> list[TicketRef]:
+    own = [*PSA_TICKETS, _TICKETS.get(account_id, OPEN_TICKET)]
+    return own * 4 + [GLOBEX_TICKET, CLOSED_TICKET, CLOSED_PSA_TICKET]
+
+
+def _mostly(draw: st.DrawFn, likely: Sequence[Drawn], *others: Drawn) -> Drawn:
+    """Something likely, where there is anything, nine times of ten."""
+    options = others if not likely or draw(_DICE) == 0 else likely
+    return draw(st.sampled_from(options))

@@ -61,11 +61,17 @@ def in_wrong_partition(topic: str) -> Break:
 
 
 def with_value(topic: str, change: Callable[[Json], Json]) -> Break:
-    """Rewrite what one record says."""
+    """Rewrite what one record says; among replies, one that decided and accepted."""
 
     def changed(records: Sequence[Record]) -> list[Record]:
-        value = json.dumps(change(records[0].json)).encode()
-        return [replace(records[0], value=value), *records[1:]]
+        one = next(
+            record
+            for record in records
+            if topic != "replies"
+            or (record.json["outcome"] == "accepted" and not record.json["duplicate"])
+        )
+        value = json.dumps(change(one.json)).encode()
+        return [replace(one, value=value), *(record for record in records if record is not one)]
 
     return lambda world: _with_topic(world, topic, changed)
 
@@ -87,8 +93,13 @@ def with_new_row(table: str, **columns: object) -> Break:
 
 def committed_too_far(world: World) -> World:
     """Commit an offset that was not applied yet."""
-    place, offset = next(iter(world.committed.items()))
-    return replace(world, committed={**world.committed, place: offset + 1})
+    place = next(iter(world.committed))
+    [applied] = [
+        row["next_offset"]
+        for row in world.rows["positions"]
+        if (row["topic"], row["partition"]) == place
+    ]
+    return replace(world, committed={**world.committed, place: applied + 1})
 
 
 def _with_topic(

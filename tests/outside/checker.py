@@ -177,6 +177,18 @@ def each_command_has_its_events_once(world: World) -> Iterator[str]:
             )
 
 
+def no_reply_names_a_version_that_never_was(world: World) -> Iterator[str]:
+    """A refusal too, where it names one, names a version that the session's events reach."""
+    for replies in world.replies.values():
+        for reply in replies:
+            versions = len(world.sessions.get(reply["session_id"], ()))
+            if not 0 <= reply.get("version", 0) <= versions:
+                yield (
+                    f"command {reply['command_id']} was answered with version {reply['version']}, "
+                    f"and its session has {versions} events"
+                )
+
+
 def no_event_is_published_twice(world: World) -> Iterator[str]:
     """An event id appears once a topic."""
     for topic in EVENT_TOPICS:
@@ -424,6 +436,7 @@ RULES: tuple[Callable[[World], Iterator[str]], ...] = (
     each_command_is_answered_once,
     each_command_id_is_decided_once,
     each_command_has_its_events_once,
+    no_reply_names_a_version_that_never_was,
     no_event_is_published_twice,
     sequences_have_no_gap,
     everything_lies_in_its_partition,
