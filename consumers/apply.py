@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from consumers.fold import Folded, Standing, fold
 from consumers.records import Delivery, Item, Poison, Refused
 from consumers.save import save, stage
-from domain.decide import Limits
+from domain.context import Limits
 from storage import dead_letters, inbox, positions
 from storage import facts as facts_of
 from storage.database import Transaction, begin

@@ -20,7 +20,7 @@ from domain.decisions import Code, Rejected
 from domain.tickets import TicketKind, TicketRef
 from schemas.commands import (
     COMMANDS,
-    INTERNAL_NOT_YET_SUPPORTED,
+    INTERNAL_TYPES,
     NOT_YET_SUPPORTED,
     NOTES_LIMIT,
     VALUE_LIMIT,
@@ -45,6 +45,14 @@ _COMMAND_TYPES: dict[str, type[commands.Command]] = {
     "escalate": commands.Escalate,
     "escalate_without_walk": commands.EscalateWithoutWalk,
     "abandon": commands.Abandon,
+    "intake": commands.Intake,
+    "next_node": commands.NextNode,
+    "claim_escalation": commands.ClaimEscalation,
+    "release_escalation": commands.ReleaseEscalation,
+    "close_escalation": commands.CloseEscalation,
+    "hand_back": commands.HandBack,
+    "move_ticket": commands.MoveTicket,
+    "renotify": commands.Renotify,
 }
 
 
@@ -75,7 +83,7 @@ def _decode_carefully(record: Record, source: Source, value: bytes) -> Decoded:
     kind = found.get("type")
     if not isinstance(kind, str):
         return _refuse(record, found, Code.INVALID, "type: a command type is a string")
-    if _not_built(kind, source):
+    if kind in NOT_YET_SUPPORTED and source is Source.INTERNAL:
         return _refuse(record, found, Code.INVALID, "not supported yet")
     if kind not in _FIELDS_USED:
         return _refuse(record, found, Code.INVALID, "type: not a command type")
@@ -90,8 +98,11 @@ def _decode_carefully(record: Record, source: Source, value: bytes) -> Decoded:
 def _deliver(record: Record, source: Source, value: bytes, model: AnyCommand) -> Decoded:
     fields = dict(model.__dict__)
     kind = fields.pop("type")
-    if model.actor_id is None and source is not Source.INTERNAL:
-        return _refuse(record, fields, Code.INVALID, "actor_id: Field required")
+    if source is not Source.INTERNAL:
+        if kind in INTERNAL_TYPES:
+            return _refuse(record, fields, Code.INVALID, "type: not a command type")
+        if model.actor_id is None:
+            return _refuse(record, fields, Code.INVALID, "actor_id: Field required")
     if kind == "update_notes":
         try:
             fields["notes"] = _compact(fields["notes"])
@@ -105,14 +116,10 @@ def _deliver(record: Record, source: Source, value: bytes, model: AnyCommand) ->
         )
     if "ticket_id" in fields:
         fields["ticket"] = TicketRef(TicketKind(fields.pop("ticket_kind")), fields.pop("ticket_id"))
+    if kind == "intake":
+        fields["adhoc"] = bool(fields["adhoc"])
     command = _COMMAND_TYPES[kind](**fields)
     return Delivery(record, source, command, hashlib.sha256(value).digest())
-
-
-def _not_built(kind: str, source: Source) -> bool:
-    return kind in NOT_YET_SUPPORTED or (
-        source is Source.INTERNAL and kind in INTERNAL_NOT_YET_SUPPORTED
-    )
 
 
 def _compact(notes: list[dict[str, Any]]) -> str:
@@ -124,9 +131,6 @@ def _compact(notes: list[dict[str, Any]]) -> str:
         if isinstance(part, str):
             if "\0" in part:
                 msg = "a text holds NUL"
-                raise ValueError(msg)
-            if any("\ud800" <= character <= "\udfff" for character in part):
-                msg = "a text holds a lone surrogate"
                 raise ValueError(msg)
         elif not _is_double(part):
             msg = "a number is beyond a double's range"

@@ -12,10 +12,13 @@ from datetime import datetime
 from consumers.letters import Letter, claim
 from consumers.moves import audit, move
 from consumers.records import DeadLetter, Delivery, Item, Poison, Refused
-from domain.commands import Command, Start, StartFlow, StartProposal
-from domain.decide import Context, Limits, acting, decide
-from domain.decisions import Code, Rejected
+from domain.commands import Command, HandBack, Intake, MoveTicket, Start, StartFlow, StartProposal
+from domain.context import Context, Limits, Walkable
+from domain.decide import acting, decide
+from domain.decisions import Code, NoKnowledge, Rejected
 from domain.history import Recorded
+from domain.sessions import Active, Session, Unborn
+from domain.tickets import TicketRef
 from producers import replies
 from storage.dead_letters import AccountSession
 from storage.facts import Facts
@@ -109,7 +112,7 @@ class _Course:
         reply = replies.rejected(
             replies.Asked(item.command_id, item.session_id, item.account_id, item.correlation),
             item.rejected,
-            self.facts.session(item.session_id),
+            self._view(self.facts.session(item.session_id)),
             self.now,
         )
         self._reply(item.session_id, reply)
@@ -121,6 +124,8 @@ class _Course:
         decision = decide(self.facts.session(command.session_id), command, context)
         if isinstance(decision, Rejected):
             return self._rejected(delivery, decision)
+        if isinstance(decision, NoKnowledge):
+            return replies.no_knowledge(_asked(command), self.now)
         actor = acting(command, context.user)
         if actor is None:
             msg = "a command was accepted from nobody"
@@ -130,31 +135,55 @@ class _Course:
             self.folded.recorded.append(recorded)
             if entry := audit(recorded):
                 self.folded.audit.append(entry)
-        return replies.accepted(_asked(command), self.facts.session(command.session_id), self.now)
+        session = self.facts.session(command.session_id)
+        found = context.candidates if isinstance(command, Intake) else ()
+        return replies.accepted(_asked(command), self._view(session), found, self.now)
 
     def _context(self, command: Command) -> Context:
         facts, account_id = self.facts, command.account_id
+        session = facts.session(command.session_id)
         user = None if command.actor_id is None else facts.users.get(command.actor_id)
-        if not isinstance(command, Start):
+        ref = _ticket(command, session)
+        if ref is None:
             return Context(self.now, user, limits=self.limits)
-        flow_version = None
-        if isinstance(command, StartFlow):
-            flow_version = facts.flow_versions.get((account_id, command.flow_id))
+        ticket = (account_id, ref)
         return Context(
             self.now,
             user,
-            facts.tickets.get((account_id, command.ticket)),
-            facts.active.get((account_id, command.ticket)),
-            flow_version,
-            isinstance(command, StartProposal)
-            and (account_id, command.flow_proposal_id) in facts.proposals,
+            self._walkable(command, session),
+            facts.tickets.get(ticket),
+            facts.active.get(ticket),
+            facts.previous.get(ticket),
+            facts.candidates.get(command.command_id, ()),
+            isinstance(command, HandBack) and self._is_taken(command.new_session_id),
             self.limits,
         )
 
+    def _walkable(self, command: Command, session: Session) -> Walkable | None:
+        """What a start would walk, or what the session walks."""
+        facts, account_id = self.facts, command.account_id
+        match command:
+            case StartFlow(flow_id=flow_id) | Intake(flow_id=str(flow_id)):
+                return facts.newest_flows.get((account_id, flow_id))
+            case StartProposal(flow_proposal_id=proposal_id):
+                return facts.proposals.get((account_id, proposal_id))
+            case _:
+                return facts.walkable(session)
+
+    def _is_taken(self, session_id: str) -> bool:
+        return session_id in self.facts.taken or session_id in self.facts.sessions
+
     def _rejected(self, delivery: Delivery, rejected: Rejected) -> bytes:
         command = delivery.command
-        session = self.facts.session(command.session_id)
-        return replies.rejected(_asked(command), rejected, session, self.now)
+        view = self._view(self.facts.session(command.session_id))
+        return replies.rejected(_asked(command), rejected, view, self.now)
+
+    def _view(self, session: Session) -> replies.View:
+        """The session as a client shows it, with the node that is to be answered."""
+        walkable = self.facts.walkable(session)
+        if isinstance(session, Active) and walkable is not None and session.current_node_id:
+            return replies.View(session, walkable.flow.nodes.get(session.current_node_id))
+        return replies.View(session)
 
     def _claim(self, delivery: Delivery, reply: bytes | None) -> None:
         claimed = claim(delivery, reply)
@@ -169,3 +198,10 @@ def _asked(command: Command) -> replies.Asked:
     return replies.Asked(
         command.command_id, command.session_id, command.account_id, command.correlation
     )
+
+
+def _ticket(command: Command, session: Session) -> TicketRef | None:
+    """The ticket that the command would take, or that its session has."""
+    if isinstance(command, (Start, MoveTicket)):
+        return command.ticket
+    return None if isinstance(session, Unborn) else session.origin.ticket

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumers.apply import Applied, Batch, apply_batch
 from consumers.records import Delivery, Item, Poison
-from domain.decide import Limits
+from domain.context import Limits
 from storage.faults import Fault, classify, describe
 from storage.positions import Partition, PositionBehind
 

@@ -5,8 +5,14 @@ import json
 from consumers.records import Delivery
 from domain.commands import EscalateWithoutWalk
 from domain.events import (
+    EscalationClaimed,
+    EscalationClosed,
+    EscalationEvent,
+    EscalationReleased,
     Event,
+    HandedBack,
     NotesUpdated,
+    Renotified,
     SessionAbandoned,
     SessionEscalated,
     SessionResolved,
@@ -16,7 +22,7 @@ from domain.events import (
 from domain.evolve import evolve, evolve_ticket
 from domain.history import Recorded, Walk
 from domain.people import Actor, Recipient
-from domain.sessions import Active, Born
+from domain.sessions import Active, Born, Escalated, Session, Unborn
 from domain.tickets import TicketKind
 from storage.facts import Facts
 from storage.sessions import AuditEntry
@@ -24,9 +30,13 @@ from storage.sessions import AuditEntry
 
 def move(facts: Facts, delivery: Delivery, place: int, event: Event, actor: Actor) -> Recorded:
     """Apply one event to everything that it concerns, and return it as recorded."""
-    session = evolve(facts.session(delivery.command.session_id), event)
-    facts.sessions[session.origin.session_id] = session
-    _move_ticket(facts, session, event)
+    session_id = delivery.command.session_id
+    if isinstance(event, SessionStarted):  # a hand-back starts another session than its own
+        session_id = event.session_id
+    before = facts.session(session_id)
+    session = evolve(before, event)
+    facts.sessions[session_id] = session
+    _move_ticket(facts, before, session, event)
     walk = _move_walk(facts, session, event)
     recipients = _recipients(facts, session, event)
     return Recorded(
@@ -35,19 +45,11 @@ def move(facts: Facts, delivery: Delivery, place: int, event: Event, actor: Acto
 
 
 def audit(recorded: Recorded) -> AuditEntry | None:
-    """The entry that a terminal act leaves in the audit trail."""
-    details: dict[str, object]
-    match recorded.event:
-        case SessionResolved(helpful=helpful):
-            action, details = "session.resolve", {"helpful": helpful}
-        case SessionEscalated(reason_category=category):
-            walked = not isinstance(recorded.command, EscalateWithoutWalk)
-            action = "session.escalate" if walked else "session.escalate_without_walk"
-            details = {"reason_category": category}
-        case SessionAbandoned(reason=reason):
-            action, details = "session.abandon", {"reason": reason}
-        case _:
-            return None
+    """The entry that a terminal act, or a move of an escalation, leaves in the audit trail."""
+    entry = _audited(recorded)
+    if entry is None:
+        return None
+    action, details = entry
     origin = recorded.session.origin
     details |= {
         "session_kind": origin.kind,
@@ -64,12 +66,39 @@ def audit(recorded: Recorded) -> AuditEntry | None:
     )
 
 
-def _move_ticket(facts: Facts, session: Born, event: Event) -> None:
-    key = (session.origin.account_id, session.origin.ticket)
+def _audited(recorded: Recorded) -> tuple[str, dict[str, object]] | None:
+    """What was done, and what is worth keeping of it."""
+    match recorded.event:
+        case SessionResolved(helpful=helpful):
+            return "session.resolve", {"helpful": helpful}
+        case SessionEscalated(reason_category=category):
+            walked = not isinstance(recorded.command, EscalateWithoutWalk)
+            action = "session.escalate" if walked else "session.escalate_without_walk"
+            return action, {"reason_category": category}
+        case SessionAbandoned(reason=reason):
+            return "session.abandon", {"reason": reason}
+        case EscalationClaimed():
+            return "escalation.claim", {}
+        case EscalationReleased():
+            return "escalation.release", {}
+        case EscalationClosed():
+            return "escalation.close", {}
+        case HandedBack(new_session_id=new_session_id):
+            return "escalation.hand_back", {"new_session_id": new_session_id}
+        case _:
+            return None
+
+
+def _move_ticket(facts: Facts, before: Session, session: Born, event: Event) -> None:
+    """Whose the ticket is now, and, where it is one of ours, how it stands."""
+    account_id, session_id = session.origin.account_id, session.origin.session_id
+    if not isinstance(before, Unborn):
+        held = (account_id, before.origin.ticket)
+        if facts.active.get(held) == session_id:
+            del facts.active[held]
+    key = (account_id, session.origin.ticket)
     if isinstance(session, Active):
-        facts.active[key] = session.origin.session_id
-    elif facts.active.get(key) == session.origin.session_id:
-        del facts.active[key]
+        facts.active[key] = session_id
     ticket = facts.tickets.get(key)
     if ticket is not None and ticket.ref.kind is TicketKind.INTERNAL:
         facts.tickets[key] = evolve_ticket(ticket, event)
@@ -91,9 +120,15 @@ def _move_walk(facts: Facts, session: Born, event: Event) -> Walk:
 
 
 def _recipients(facts: Facts, session: Born, event: Event) -> tuple[Recipient, ...]:
-    """Those of the account for the reason's category, else the account's defaults."""
-    if not isinstance(event, SessionEscalated):
+    """Who is told: for the step of the policy, else for the category, else the defaults."""
+    if not isinstance(session, Escalated):
         return ()
     account_id = session.origin.account_id
-    chosen = facts.recipients.get((account_id, event.reason_category))
-    return tuple(chosen or facts.default_recipients.get(account_id, []))
+    chosen: list[Recipient] = []
+    if isinstance(event, Renotified):
+        steps = facts.escalation_steps.get(account_id, [])
+        chosen = steps[event.step - 1] if event.step <= len(steps) else []
+    if isinstance(event, (SessionEscalated, EscalationEvent)):
+        chosen = chosen or facts.recipients.get((account_id, session.reason_category), [])
+        chosen = chosen or facts.default_recipients.get(account_id, [])
+    return tuple(chosen)

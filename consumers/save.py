@@ -4,13 +4,13 @@ from datetime import datetime
 
 from consumers import letters
 from consumers.fold import Folded
-from domain.events import NotesUpdated, SessionEscalated, SessionResolved, StepRecorded
+from domain.events import NotesUpdated, SessionResolved, StepRecorded
 from domain.history import Recorded
 from domain.sessions import Escalated
 from producers import dead_letters as dead_letter_messages
 from producers import events, states
 from producers.topics import MESSAGE_LIMIT
-from storage import dead_letters, inbox, outbox, sessions
+from storage import dead_letters, inbox, outbox, sessions, tickets, walkables, walks
 from storage.database import Transaction
 from storage.facts import Facts
 
@@ -22,11 +22,13 @@ async def save(tx: Transaction, folded: Folded, facts: Facts, now: datetime) -> 
     """
     recorded = folded.recorded
     touched = sorted({entry.session.origin.session_id for entry in recorded})
-    await sessions.update(tx, [facts.born(one) for one in touched if one in facts.stored_sessions])
-    await sessions.insert(
-        tx, [facts.born(one) for one in touched if one not in facts.stored_sessions]
+    await sessions.update(
+        tx, [facts.sessions[one] for one in touched if one in facts.stored_sessions]
     )
-    await sessions.add_steps(
+    await sessions.insert(
+        tx, [facts.sessions[one] for one in touched if one not in facts.stored_sessions]
+    )
+    await walks.add_steps(
         tx,
         [
             (entry.command.session_id, entry.event)
@@ -34,7 +36,7 @@ async def save(tx: Transaction, folded: Folded, facts: Facts, now: datetime) -> 
             if isinstance(entry.event, StepRecorded)
         ],
     )
-    await sessions.put_notes(
+    await walks.put_notes(
         tx,
         {
             entry.command.session_id: entry.event.notes
@@ -42,16 +44,16 @@ async def save(tx: Transaction, folded: Folded, facts: Facts, now: datetime) -> 
             if isinstance(entry.event, NotesUpdated)
         },
     )
-    await sessions.add_escalations(
+    await sessions.put_escalations(
         tx,
         [
-            (entry.session, entry.actor)
-            for entry in recorded
-            if isinstance(entry.event, SessionEscalated) and isinstance(entry.session, Escalated)
+            (session, now)
+            for one in touched
+            if isinstance(session := facts.sessions[one], Escalated)
         ],
     )
     await sessions.add_audit(tx, folded.audit, now)
-    await sessions.update_tickets(
+    await tickets.update(
         tx,
         {
             key: ticket
@@ -59,7 +61,7 @@ async def save(tx: Transaction, folded: Folded, facts: Facts, now: datetime) -> 
             if ticket != facts.stored_tickets.get(key)
         },
     )
-    await sessions.validate_proposals(
+    await walkables.validate_proposals(
         tx, {proposal for entry in recorded if (proposal := _validated(entry)) is not None}
     )
     await inbox.save(tx, folded.claims, now)
@@ -72,8 +74,8 @@ async def stage(tx: Transaction, folded: Folded, facts: Facts) -> int:
         *(message for recorded in folded.recorded for message in events.messages(recorded)),
         *folded.replies,
         *(
-            states.message(facts.born(one))
-            for one in dict.fromkeys(entry.command.session_id for entry in folded.recorded)
+            states.message(facts.sessions[one])
+            for one in dict.fromkeys(entry.session.origin.session_id for entry in folded.recorded)
         ),
         *(dead_letter_messages.message(letters.row(letter)) for letter in folded.letters),
     ]

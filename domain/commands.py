@@ -104,5 +104,63 @@ class Abandon(Common):
     reason: str | None = None
 
 
-Start = StartFlow | StartProposal | StartAdhoc | StartAiBuild | EscalateWithoutWalk
-Command = Start | RecordStep | UpdateNotes | Resolve | Escalate | Abandon
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake(Common):
+    """Start whatever the account's knowledge has for the problem."""
+
+    ticket: TicketRef
+    problem_text: str
+    category: str | None = None
+    flow_id: str | None = None
+    adhoc: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextNode(Common):
+    """Show the pending node of an AI-built walk again, or ask for one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimEscalation(Common):
+    """Take an escalation on, as an engineer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseEscalation(Common):
+    """Give a claimed escalation back to the queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseEscalation(Common):
+    """Say that a claimed escalation is solved."""
+
+    resolution_notes: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandBack(Common):
+    """Return a claimed escalation to first line, in a new session."""
+
+    instructions: str
+    new_session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveTicket(Common):
+    """Go on on the ticket that the session's own was merged into; the system's own command."""
+
+    ticket: TicketRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renotify(Common):
+    """Tell people again of an escalation; the system's own command. ``step`` counts from 1."""
+
+    step: int
+
+
+Start = Intake | StartFlow | StartProposal | StartAdhoc | StartAiBuild | EscalateWithoutWalk
+Walk = RecordStep | UpdateNotes | Resolve | Escalate | Abandon | NextNode
+EscalationMove = ClaimEscalation | ReleaseEscalation | CloseEscalation | HandBack
+SystemCommand = MoveTicket | Renotify
+Command = Start | Walk | EscalationMove | SystemCommand

@@ -21,13 +21,19 @@ class Code(StrEnum):
     SESSION_EXISTS = "session_exists"
     STALE_VERSION = "stale_version"
     NOT_ACTIVE = "not_active"
+    NOT_ESCALATED = "not_escalated"
+    ALREADY_CLAIMED = "already_claimed"
+    NOT_CLAIMED = "not_claimed"
     WRONG_KIND = "wrong_kind"
     UNKNOWN_FLOW = "unknown_flow"
     UNKNOWN_PROPOSAL = "unknown_proposal"
     UNKNOWN_TICKET = "unknown_ticket"
     TICKET_CLOSED = "ticket_closed"
     TICKET_HAS_ACTIVE_SESSION = "ticket_has_active_session"
+    STALE_NODE = "stale_node"
+    UNKNOWN_OPTION = "unknown_option"
     PATH_TOO_LONG = "path_too_long"
+    DISCARDED = "discarded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +52,9 @@ class Rejected:
     active_session_id: str | None = None
 
 
-Decision = Accepted | Rejected
+@dataclass(frozen=True, slots=True)
+class NoKnowledge:
+    """The account knows nothing that matches: no session starts, and nothing else happens."""
+
+
+Decision = Accepted | Rejected | NoKnowledge

@@ -24,6 +24,7 @@ class SessionStarted:
     flow_id: str | None = None
     flow_version: int | None = None
     flow_proposal_id: str | None = None
+    current_node_id: str | None = None
     category: str | None = None
     problem_text: str | None = None
     previous_session_id: str | None = None
@@ -31,7 +32,10 @@ class SessionStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecorded:
-    """A node was answered. ``position`` counts the walk's steps from 1."""
+    """A node was answered. ``position`` counts the walk's steps from 1.
+
+    ``next_node_id`` is what to show next; None where the kind has no nodes of its own.
+    """
 
     at: datetime
     position: int
@@ -40,6 +44,7 @@ class StepRecorded:
     answer: str
     option_id: str | None = None
     note: str | None = None
+    next_node_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +73,10 @@ class SessionResolved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEscalated:
-    """An engineer has to take over."""
+    """An engineer has to take over. ``by`` is who escalated, and may not claim it."""
 
     at: datetime
+    by: str
     reason: str | None
     reason_category: str
 
@@ -83,7 +89,55 @@ class SessionAbandoned:
     reason: str | None
 
 
-Event = (
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketChanged:
+    """The session goes on on another ticket: the PSA merged the two."""
+
+    at: datetime
+    ticket: TicketRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscalationClaimed:
+    """An engineer took the escalation on."""
+
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscalationReleased:
+    """The engineer gave it back to the queue."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscalationClosed:
+    """The engineer solved it."""
+
+    at: datetime
+    resolution_notes: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedBack:
+    """The engineer handed it back to first line, where a new session goes on."""
+
+    at: datetime
+    instructions: str
+    new_session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renotified:
+    """Nobody acted in time, and people were told again. ``step`` counts these from 1."""
+
+    at: datetime
+    step: int
+
+
+SessionEvent = (
     SessionStarted
     | StepRecorded
     | NotesUpdated
@@ -91,4 +145,13 @@ Event = (
     | SessionResolved
     | SessionEscalated
     | SessionAbandoned
+    | TicketChanged
 )
+"""What happens to a session itself; each is activity."""
+
+EscalationEvent = (
+    EscalationClaimed | EscalationReleased | EscalationClosed | HandedBack | Renotified
+)
+"""What happens to an escalation after its session has ended: no activity of first line."""
+
+Event = SessionEvent | EscalationEvent

@@ -2,19 +2,39 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import assert_never
 
 from domain.events import (
+    EscalationClaimed,
+    EscalationClosed,
+    EscalationEvent,
+    EscalationReleased,
     Event,
+    HandedBack,
     NodeRequested,
     NotesUpdated,
+    Renotified,
     SessionAbandoned,
     SessionEscalated,
     SessionResolved,
     SessionStarted,
     StepRecorded,
+    TicketChanged,
 )
-from domain.sessions import Abandoned, Active, Born, Escalated, Origin, Resolved, Session
+from domain.sessions import (
+    Abandoned,
+    Active,
+    Born,
+    Claimed,
+    Closed,
+    Escalated,
+    Escalation,
+    Origin,
+    Resolved,
+    ReturnedToFirstLine,
+    Session,
+    Unborn,
+    Waiting,
+)
 from domain.tickets import Ticket, TicketStatus
 
 
@@ -23,42 +43,64 @@ class ImpossibleEvent(Exception):
 
 
 def evolve(session: Session, event: Event) -> Born:
-    """Apply one event. Versions count events from 1; every event is activity.
+    """Apply one event. Versions count events from 1.
 
     Raises `ImpossibleEvent` where no decision could have produced the event in this state.
     """
-    if isinstance(event, SessionStarted):
-        return _born(event)
-    if not isinstance(session, Active):
-        msg = f"{type(event).__name__} in state {type(session).__name__}"
-        raise ImpossibleEvent(msg)
-    version = session.version + 1
-    match event:
-        case StepRecorded():
-            return Active(session.origin, version, event.position, event.at, event.node_id)
-        case NotesUpdated():
-            return replace(session, version=version, last_activity_at=event.at)
-        case NodeRequested():
-            return replace(session, version=version, last_activity_at=event.at, node_requested=True)
-        case SessionResolved():
+    match session, event:
+        case Unborn(), SessionStarted():
+            return _born(event)
+        case Active(), StepRecorded():
+            return _step(session, event)
+        case Active(), NotesUpdated():
+            return replace(session, version=session.version + 1, last_activity_at=event.at)
+        case Active(), NodeRequested():
+            return replace(
+                session,
+                version=session.version + 1,
+                last_activity_at=event.at,
+                node_requested=True,
+            )
+        case Active(), TicketChanged():
+            return replace(
+                session,
+                origin=replace(session.origin, ticket=event.ticket),
+                version=session.version + 1,
+                last_activity_at=event.at,
+            )
+        case Active(), SessionResolved():
             return Resolved(*_end(session, event.at), event.helpful, event.resolution_notes)
-        case SessionEscalated():
-            return Escalated(*_end(session, event.at), event.reason, event.reason_category)
-        case SessionAbandoned():
+        case Active(), SessionEscalated():
+            ended = _end(session, event.at)
+            return Escalated(*ended, event.reason, event.reason_category, event.by)
+        case Active(), SessionAbandoned():
             return Abandoned(*_end(session, event.at), event.reason)
+        case Escalated(), (
+            EscalationClaimed()
+            | EscalationReleased()
+            | EscalationClosed()
+            | HandedBack()
+            | Renotified()
+        ):
+            return replace(
+                session,
+                version=session.version + 1,
+                escalation=_move(session.escalation, event),
+            )
         case _:
-            assert_never(event)
+            msg = f"{type(event).__name__} in state {type(session).__name__}"
+            raise ImpossibleEvent(msg)
 
 
 def evolve_ticket(ticket: Ticket, event: Event) -> Ticket:
     """What an event of its session makes of a ticket that firstline keeps itself."""
     match event:
-        case SessionResolved():
-            return replace(
-                ticket, status=TicketStatus.RESOLVED, resolution_notes=event.resolution_notes
-            )
+        case SessionResolved(resolution_notes=notes) | EscalationClosed(resolution_notes=notes):
+            return replace(ticket, status=TicketStatus.RESOLVED, resolution_notes=notes)
         case SessionEscalated():
             return replace(ticket, status=TicketStatus.ESCALATED)
+        case HandedBack():
+            return replace(ticket, status=TicketStatus.OPEN)
         case _:
             return ticket
 
@@ -79,7 +121,24 @@ def _born(event: SessionStarted) -> Active:
         event.problem_text,
         event.previous_session_id,
     )
-    return Active(origin, version=1, steps=0, last_activity_at=event.at)
+    return Active(
+        origin,
+        version=1,
+        steps=0,
+        last_activity_at=event.at,
+        current_node_id=event.current_node_id,
+    )
+
+
+def _step(session: Active, event: StepRecorded) -> Active:
+    return Active(
+        session.origin,
+        session.version + 1,
+        event.position,
+        event.at,
+        event.next_node_id or event.node_id,
+        walked=session.walked | {event.node_id},
+    )
 
 
 def _end(session: Active, at: datetime) -> tuple[Origin, int, int, datetime, str | None, datetime]:
@@ -92,3 +151,34 @@ def _end(session: Active, at: datetime) -> tuple[Origin, int, int, datetime, str
         session.current_node_id,
         at,
     )
+
+
+def _move(escalation: Escalation, event: EscalationEvent) -> Escalation:
+    """Where the escalation stands after the event."""
+    match escalation, event:
+        case ((Waiting() | Claimed()), Renotified()):
+            return replace(escalation, notified=event.step)
+        case Waiting(), EscalationClaimed():
+            return Claimed(event.by, event.at, escalation.notified)
+        case Claimed(), EscalationReleased():
+            return Waiting(escalation.notified)
+        case Claimed(), EscalationClosed():
+            return Closed(
+                escalation.by,
+                escalation.at,
+                event.at,
+                event.resolution_notes,
+                escalation.notified,
+            )
+        case Claimed(), HandedBack():
+            return ReturnedToFirstLine(
+                escalation.by,
+                escalation.at,
+                event.at,
+                event.instructions,
+                event.new_session_id,
+                escalation.notified,
+            )
+        case _:
+            msg = f"{type(event).__name__} on an escalation that is {type(escalation).__name__}"
+            raise ImpossibleEvent(msg)

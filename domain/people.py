@@ -61,3 +61,10 @@ def walker(user: User | None, account_id: str) -> Actor | None:
             return Actor(user.id, user.name, L1_COVERAGE)
         case _:
             return None
+
+
+def engineer(user: User | None, account_id: str) -> Actor | None:
+    """The user as an engineer of the account, coverage or not, or None."""
+    if user is None or user.deleted or user.account_id != account_id:
+        return None
+    return Actor(user.id, user.name) if user.role is Role.ENGINEER else None

@@ -53,7 +53,11 @@ class Unborn:
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """The walk goes on. ``node_requested`` while an AI-built walk waits for its next question."""
+    """The walk goes on.
+
+    ``current_node_id`` is the node to show; ``walked`` are the nodes answered so far, to which a
+    technician may go back. ``node_requested`` while an AI-built walk waits for its next question.
+    """
 
     origin: Origin
     version: int
@@ -61,6 +65,49 @@ class Active:
     last_activity_at: datetime
     current_node_id: str | None = None
     node_requested: bool = False
+    walked: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nobody has taken the escalation on. ``notified`` counts how often people were told again."""
+
+    notified: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An engineer is at work on it."""
+
+    by: str
+    at: datetime
+    notified: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The engineer solved it."""
+
+    by: str
+    claimed_at: datetime
+    at: datetime
+    resolution_notes: str
+    notified: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnedToFirstLine:
+    """The engineer handed it back; ``new_session_id`` goes on with it."""
+
+    by: str
+    claimed_at: datetime
+    at: datetime
+    instructions: str
+    new_session_id: str
+    notified: int = 0
+
+
+Escalation = Waiting | Claimed | Closed | ReturnedToFirstLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +132,12 @@ class Resolved(Ended):
 
 @dataclass(frozen=True, slots=True)
 class Escalated(Ended):
-    """An engineer took over, or has to."""
+    """An engineer took over, or has to. The escalation has a life of its own."""
 
     reason: str | None
     reason_category: str
+    escalated_by: str
+    escalation: Escalation = Waiting()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +149,19 @@ class Abandoned(Ended):
 
 Session = Unborn | Active | Resolved | Escalated | Abandoned
 Born = Active | Resolved | Escalated | Abandoned
+
+
+def escalation_status(escalation: Escalation) -> str:
+    """The word that the outside uses for where an escalation stands."""
+    match escalation:
+        case Waiting():
+            return "open"
+        case Claimed():
+            return "claimed"
+        case Closed():
+            return "closed"
+        case ReturnedToFirstLine():
+            return "handed_back"
 
 
 def status(session: Born) -> SessionStatus:

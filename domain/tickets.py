@@ -36,3 +36,11 @@ class Ticket:
     status: TicketStatus
     title: str | None = None
     resolution_notes: str | None = None
+
+
+TICKET_CLOSED = "ticket_closed"
+TICKET_DELETED = "ticket_deleted"
+TICKET_REASSIGNED = "ticket_reassigned"
+
+TICKET_ENDED = frozenset({TICKET_CLOSED, TICKET_DELETED, TICKET_REASSIGNED})
+"""Why the system abandons a session whose ticket a human ended or took away."""

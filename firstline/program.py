@@ -10,7 +10,7 @@ import structlog
 
 from consumers.isolate import Applier
 from consumers.worker import Worker, WorkerSettings
-from domain.decide import Limits
+from domain.context import Limits
 from firstline.servers import Servers
 from firstline.settings import Settings
 from producers.leadership import relay_forever

@@ -9,17 +9,27 @@ from collections.abc import Iterator
 from pydantic_core import to_json
 
 from domain.events import (
+    EscalationClaimed,
+    EscalationClosed,
+    EscalationEvent,
+    EscalationReleased,
+    HandedBack,
     NodeRequested,
     NotesUpdated,
+    Renotified,
     SessionAbandoned,
     SessionEscalated,
     SessionResolved,
     SessionStarted,
     StepRecorded,
+    TicketChanged,
 )
 from domain.history import Recorded
-from domain.sessions import Born, Ended, status
+from domain.people import SYSTEM
+from domain.sessions import Escalated
+from domain.tickets import TICKET_ENDED
 from producers import topics
+from producers.event_data import event_data
 from producers.handover import path, summary
 from producers.ids import event_id
 from producers.json import rfc3339, spliced, without_absent
@@ -28,7 +38,7 @@ from storage.outbox import Message
 
 CONTENT_TYPE = "application/cloudevents+json; charset=UTF-8"
 _PATH_LIMIT = 512 * 1024
-_TYPES = {
+TYPES = {
     SessionStarted: "firstline.session.started.v1",
     StepRecorded: "firstline.session.step_recorded.v1",
     NotesUpdated: "firstline.session.notes_updated.v1",
@@ -36,6 +46,12 @@ _TYPES = {
     SessionResolved: "firstline.session.resolved.v1",
     SessionEscalated: "firstline.session.escalated.v1",
     SessionAbandoned: "firstline.session.abandoned.v1",
+    TicketChanged: "firstline.session.ticket_changed.v1",
+    EscalationClaimed: "firstline.escalation.claimed.v1",
+    EscalationReleased: "firstline.escalation.released.v1",
+    EscalationClosed: "firstline.escalation.closed.v1",
+    HandedBack: "firstline.escalation.handed_back.v1",
+    Renotified: "firstline.escalation.renotified.v1",
 }
 
 
@@ -43,26 +59,40 @@ def messages(recorded: Recorded) -> Iterator[Message]:
     """Everything that goes out because of one event."""
     identity = event_id(recorded.command.command_id, recorded.place)
     envelope, headers = _attributes(recorded, identity)
-    key = recorded.command.session_id.encode()
+    key = recorded.session.origin.session_id.encode()
 
     def message(topic: str, data: bytes) -> Message:
         return Message(topic, key, b"%b%b}" % (envelope, data), headers)
 
-    data = _data(recorded)
+    data = event_data(recorded)
     yield message(topics.SESSION_EVENTS, _with_notes(recorded, data))
+    if (asked := _asked_of_ticketing(recorded)) is not None:
+        action, note = asked
+        yield message(topics.TICKETING, to_json({**data, "action": action, "note": note}))
+    if isinstance(recorded.event, (SessionEscalated, EscalationEvent)):
+        yield message(topics.ENGINEER_NOTIFICATIONS, _notification(recorded, data))
+    if isinstance(recorded.event, NodeRequested):
+        yield _node_request(recorded, identity, key)
+
+
+def _asked_of_ticketing(recorded: Recorded) -> tuple[str, str] | None:
+    """What the ticket system must do, and the note to leave there.
+
+    It is not told of an abandonment that its own ticket's end caused.
+    """
     match recorded.event:
-        case SessionResolved(resolution_notes=notes):
-            yield message(topics.TICKETING, to_json({**data, "action": "close", "note": notes}))
-        case SessionEscalated() as event:
-            note = event.reason or ""
-            yield message(topics.TICKETING, to_json({**data, "action": "escalate", "note": note}))
-            yield message(topics.ENGINEER_NOTIFICATIONS, _notification(recorded, event, data))
+        case SessionResolved(resolution_notes=notes) | EscalationClosed(resolution_notes=notes):
+            return "close", notes
+        case SessionEscalated(reason=reason):
+            return "escalate", reason or ""
         case SessionAbandoned(reason=reason):
-            yield message(
-                topics.TICKETING, to_json({**data, "action": "note", "note": reason or ""})
-            )
-        case NodeRequested():
-            yield _node_request(recorded, identity, key)
+            if recorded.actor == SYSTEM and reason in TICKET_ENDED:
+                return None
+            return "note", reason or ""
+        case HandedBack(instructions=instructions):
+            return "note", instructions
+        case _:
+            return None
 
 
 def _attributes(recorded: Recorded, identity: str) -> tuple[bytes, bytes]:
@@ -73,7 +103,7 @@ def _attributes(recorded: Recorded, identity: str) -> tuple[bytes, bytes]:
     """
     session_id = recorded.session.origin.session_id
     account_id = recorded.session.origin.account_id
-    kind = _TYPES[type(recorded.event)]
+    kind = TYPES[type(recorded.event)]
     time = rfc3339(recorded.event.at)
     sequence = f"{recorded.session.version:010}"
     cause = recorded.command.command_id
@@ -93,80 +123,17 @@ def _attributes(recorded: Recorded, identity: str) -> tuple[bytes, bytes]:
     return envelope.encode(), headers.encode()
 
 
-def _data(recorded: Recorded) -> dict[str, object]:
-    """What every event's data has, and what its type adds; notes are spliced in later."""
-    session, command = recorded.session, recorded.command
-    origin, actor = session.origin, recorded.actor
-    data: dict[str, object] = {
-        "account_id": origin.account_id,
-        "session_id": origin.session_id,
-        "session_kind": origin.kind,
-        "source": recorded.source,
-        "actor": {"id": actor.id, "name": actor.name, "acting_as": actor.acting_as},
-        "ticket": {"kind": origin.ticket.kind, "id": origin.ticket.id},
-    }
-    if command.occurred_at is not None:
-        data["occurred_at"] = command.occurred_at
-    match recorded.event:
-        case SessionStarted() as event:
-            data |= without_absent(
-                {
-                    "flow_id": event.flow_id,
-                    "flow_version": event.flow_version,
-                    "flow_proposal_id": event.flow_proposal_id,
-                    "category": event.category,
-                    "problem_text": event.problem_text,
-                    "previous_session_id": event.previous_session_id,
-                }
-            )
-        case StepRecorded() as event:
-            data |= {
-                "node_id": event.node_id,
-                "question": event.question,
-                "answer": event.answer,
-                "position": event.position,
-            }
-            data |= without_absent({"option_id": event.option_id, "note": event.note})
-        case SessionResolved() as event:
-            data |= _outcome(session) | {
-                "helpful": event.helpful,
-                "resolution_notes": event.resolution_notes,
-            }
-        case SessionEscalated() as event:
-            data |= _outcome(session) | {
-                "reason": event.reason,
-                "reason_category": event.reason_category,
-            }
-        case SessionAbandoned() as event:
-            data |= _outcome(session) | {"reason": event.reason}
-    return data
-
-
-def _outcome(session: Born) -> dict[str, object]:
-    """What every outcome tells of the session that it ends."""
-    origin = session.origin
-    return {
-        "outcome": status(session),
-        "started_at": rfc3339(origin.started_at),
-        "ended_at": rfc3339(session.ended_at) if isinstance(session, Ended) else None,
-        "steps": session.steps,
-    } | without_absent(
-        {
-            "category": origin.category,
-            "flow_id": origin.flow_id,
-            "flow_version": origin.flow_version,
-        }
-    )
-
-
 def _with_notes(recorded: Recorded, data: dict[str, object]) -> bytes:
     if isinstance(recorded.event, NotesUpdated):
         return spliced(data, "notes", recorded.event.notes.encode())
     return to_json(data)
 
 
-def _notification(recorded: Recorded, event: SessionEscalated, data: dict[str, object]) -> bytes:
-    origin = recorded.session.origin
+def _notification(recorded: Recorded, data: dict[str, object]) -> bytes:
+    session = recorded.session
+    if not isinstance(session, Escalated):
+        msg = "an escalation's event left a session that is not escalated"
+        raise TypeError(msg)
     recipients = [
         without_absent({"email": recipient.email, "user_id": recipient.user_id})
         for recipient in recorded.recipients
@@ -174,9 +141,9 @@ def _notification(recorded: Recorded, event: SessionEscalated, data: dict[str, o
     return to_json(
         {
             **data,
-            "dedup_key": f"firstline:{origin.session_id}",
+            "dedup_key": f"firstline:{session.origin.session_id}",
             "recipients": recipients,
-            "summary": summary(origin, event, recorded.walk),
+            "summary": summary(session, recorded.walk),
         }
     )
 

@@ -4,9 +4,9 @@ import json
 
 from pydantic_core import to_json
 
-from domain.events import SessionEscalated, StepRecorded
+from domain.events import StepRecorded
 from domain.history import Walk
-from domain.sessions import Origin
+from domain.sessions import Escalated
 
 SUMMARY_LIMIT = 64 * 1024
 """The largest summary, in bytes of JSON."""
@@ -18,17 +18,17 @@ _LONGEST_TEXT = 2_000
 _NOTES_SHARE = 16 * 1024
 
 
-def summary(origin: Origin, escalated: SessionEscalated, walk: Walk) -> dict[str, object]:
+def summary(session: Escalated, walk: Walk) -> dict[str, object]:
     """The hand-over summary, at most `SUMMARY_LIMIT` bytes of JSON, the same for the same walk.
 
     Long texts are cut; of notes and steps the latest stay. Whatever was left out is marked.
     """
     made: dict[str, object] = {
-        "problem": shortened(origin.problem_text or ""),
+        "problem": shortened(session.origin.problem_text or ""),
         "steps": [],
         "notes": _latest(json.loads(walk.notes or "[]"), _NOTES_SHARE),
-        "reason": shortened(escalated.reason or ""),
-        "reason_category": escalated.reason_category,
+        "reason": shortened(session.reason or ""),
+        "reason_category": session.reason_category,
     }
     made["steps"] = path(walk, SUMMARY_LIMIT - len(to_json(made)))
     return made

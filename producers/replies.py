@@ -1,11 +1,14 @@
 """The answer to a command, as a message on the replies topic."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic_core import to_json
 
 from domain.decisions import Rejected
+from domain.flows import Action, Article, EscalateEnd, Node, Question, ResolveEnd
+from domain.intake import Candidate, pick
 from domain.sessions import Session, Unborn, status
 from producers import topics
 from producers.events import JSON_HEADERS
@@ -26,8 +29,19 @@ class Asked:
     correlation: str | None
 
 
-def accepted(asked: Asked, session: Session, now: datetime) -> bytes:
-    """The answer to a command that took effect, with the session as it left it."""
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a client shows of a session: how it stands, and the node to be answered."""
+
+    session: Session
+    node: Node | None = None
+
+
+def accepted(asked: Asked, view: View, found: Sequence[Candidate], now: datetime) -> bytes:
+    """The answer to a command that took effect, with the session as it left it.
+
+    An intake is told what was ``found``, best first of each kind, and what of that was picked.
+    """
     return to_json(
         {
             "command_id": asked.command_id,
@@ -35,15 +49,17 @@ def accepted(asked: Asked, session: Session, now: datetime) -> bytes:
             "account_id": asked.account_id,
             "outcome": "accepted",
             "duplicate": False,
-            **_view(session),
+            **_shown(view),
+            **_intake(found),
             **_correlation(asked),
             "recorded_at": rfc3339(now),
         }
     )
 
 
-def rejected(asked: Asked, refusal: Rejected, session: Session, now: datetime) -> bytes:
+def rejected(asked: Asked, refusal: Rejected, view: View, now: datetime) -> bytes:
     """The answer to a command that was refused; the session shows only to its own account."""
+    session = view.session
     owned = not isinstance(session, Unborn) and session.origin.account_id == asked.account_id
     return to_json(
         {
@@ -55,7 +71,22 @@ def rejected(asked: Asked, refusal: Rejected, session: Session, now: datetime) -
             "code": refusal.code,
             "message": refusal.message,
             **without_absent({"active_session_id": refusal.active_session_id}),
-            **(_view(session) if owned else {}),
+            **(_shown(view) if owned else {}),
+            **_correlation(asked),
+            "recorded_at": rfc3339(now),
+        }
+    )
+
+
+def no_knowledge(asked: Asked, now: datetime) -> bytes:
+    """The answer to an intake for which the account knows nothing: no session came to be."""
+    return to_json(
+        {
+            "command_id": asked.command_id,
+            "session_id": asked.session_id,
+            "account_id": asked.account_id,
+            "outcome": "aborted_no_kb",
+            "duplicate": False,
             **_correlation(asked),
             "recorded_at": rfc3339(now),
         }
@@ -79,12 +110,48 @@ def _correlation(asked: Asked) -> dict[str, object]:
     return {} if asked.correlation is None else {"correlation": asked.correlation}
 
 
-def _view(session: Session) -> dict[str, object]:
+def _intake(found: Sequence[Candidate]) -> dict[str, object]:
+    picked = pick(tuple(found))
+    if picked is None:
+        return {}
+    runners_up = [_candidate(other) for other in found if other is not picked]
+    return {"intake": {"picked": _candidate(picked), "runners_up": runners_up}}
+
+
+def _candidate(candidate: Candidate) -> dict[str, object]:
+    return {
+        "kind": candidate.kind,
+        "id": candidate.id,
+        "title": candidate.title,
+        "score": round(candidate.score, 4),
+    }
+
+
+def _shown(view: View) -> dict[str, object]:
+    session = view.session
     if isinstance(session, Unborn):
         return {}
-    shown = {
-        "status": status(session),
-        "kind": session.origin.kind,
-        "current_node_id": session.current_node_id,
-    }
-    return {"version": session.version, "session": without_absent(shown)}
+    shown: dict[str, object] = {"status": status(session), "kind": session.origin.kind}
+    if session.current_node_id is not None:
+        shown["current_node_id"] = session.current_node_id
+    told: dict[str, object] = {"version": session.version, "session": shown}
+    if view.node is not None:
+        told["node"] = _node(view.node)
+    return told
+
+
+def _node(node: Node) -> dict[str, object]:
+    """The node as a client draws it: where answers lead is ours to know."""
+    match node:
+        case Question(id=node_id, text=text, options=options):
+            labels = [{"id": option.id, "label": option.label} for option in options]
+            return {"id": node_id, "type": "question", "text": text, "options": labels}
+        case Action(id=node_id, text=text):
+            return {"id": node_id, "type": "action", "text": text}
+        case Article(id=node_id, text=text, article_id=article_id):
+            drawn: dict[str, object] = {"id": node_id, "type": "article", "text": text}
+            return drawn | without_absent({"article_id": article_id})
+        case ResolveEnd(id=node_id, text=text):
+            return {"id": node_id, "type": "resolve", "text": text}
+        case EscalateEnd(id=node_id, text=text, reason_category=category):
+            return {"id": node_id, "type": "escalate", "text": text, "reason_category": category}

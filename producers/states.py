@@ -2,7 +2,7 @@
 
 from pydantic_core import to_json
 
-from domain.sessions import Born, Ended, Escalated, status
+from domain.sessions import Born, Claimed, Ended, Escalated, escalation_status, status
 from producers import topics
 from producers.events import JSON_HEADERS
 from producers.json import rfc3339, without_absent
@@ -28,7 +28,15 @@ def message(session: Born) -> Message:
             "started_at": rfc3339(origin.started_at),
             "last_activity_at": rfc3339(session.last_activity_at),
             "ended_at": rfc3339(session.ended_at) if isinstance(session, Ended) else None,
-            "escalation": {"status": "open"} if isinstance(session, Escalated) else None,
+            "escalation": _escalation(session) if isinstance(session, Escalated) else None,
         }
     )
     return Message(topics.SESSION_STATE, origin.session_id.encode(), to_json(value), JSON_HEADERS)
+
+
+def _escalation(session: Escalated) -> dict[str, object]:
+    standing = session.escalation
+    shown: dict[str, object] = {"status": escalation_status(standing)}
+    if isinstance(standing, Claimed):
+        shown["claimed_by"] = standing.by
+    return shown

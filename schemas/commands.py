@@ -33,20 +33,8 @@ NOTES_LIMIT = 262_144
 DEPTH_LIMIT = 64
 """How deep the arrays and objects of a value may nest."""
 
-NOT_YET_SUPPORTED = frozenset(
-    {
-        "intake",
-        "next_node",
-        "claim_escalation",
-        "release_escalation",
-        "close_escalation",
-        "hand_back",
-    }
-)
-"""Types of the contract that this version answers with ``invalid``, "not supported yet"."""
-
-INTERNAL_NOT_YET_SUPPORTED = frozenset({"serve_node"})
-"""The same for the types that the internal topic alone carries."""
+NOT_YET_SUPPORTED = frozenset({"serve_node"})
+"""Types of the internal topic that this version answers with ``invalid``, "not supported yet"."""
 
 _CANONICAL_UUID = re.compile(UUID_PATTERN)
 
@@ -160,8 +148,75 @@ class Abandon(CommandModel):
     reason: Text | None = None
 
 
+class Intake(_OnTicket):
+    """Start what the account's knowledge has for the problem."""
+
+    type: Literal["intake"]
+    problem_text: Text
+    category: Category | None = None
+    flow_id: Id | None = None
+    adhoc: bool | None = None
+
+
+class NextNode(CommandModel):
+    """Show the pending node of an AI-built walk again, or ask for one."""
+
+    type: Literal["next_node"]
+
+
+class ClaimEscalation(CommandModel):
+    """Take an escalation on, as an engineer of the account."""
+
+    type: Literal["claim_escalation"]
+
+
+class ReleaseEscalation(CommandModel):
+    """Give a claimed escalation back to the queue."""
+
+    type: Literal["release_escalation"]
+
+
+class CloseEscalation(CommandModel):
+    """Say that a claimed escalation is solved."""
+
+    type: Literal["close_escalation"]
+    resolution_notes: Text
+
+
+class HandBack(CommandModel):
+    """Return a claimed escalation to first line, in a new session."""
+
+    type: Literal["hand_back"]
+    instructions: Text
+    new_session_id: Id
+
+
+class MoveTicket(_OnTicket):
+    """Go on on the ticket that the session's own was merged into. Internal topic only."""
+
+    type: Literal["move_ticket"]
+
+
+class Renotify(CommandModel):
+    """Tell people again of an escalation. Internal topic only."""
+
+    type: Literal["renotify"]
+    step: Annotated[int, Field(ge=1)]
+
+
+INTERNAL_TYPES = frozenset({"move_ticket", "renotify"})
+"""Types that the internal topic alone carries; elsewhere they are ``invalid``."""
+
 AnyCommand = (
-    StartFlow
+    Intake
+    | NextNode
+    | ClaimEscalation
+    | ReleaseEscalation
+    | CloseEscalation
+    | HandBack
+    | MoveTicket
+    | Renotify
+    | StartFlow
     | StartProposal
     | StartAdhoc
     | StartAiBuild

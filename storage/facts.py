@@ -1,8 +1,7 @@
 """What the decisions of a batch are made on, locked and read in one order everywhere.
 
-Accounts, sessions, tickets, proposals: locked each by id. A locking select by primary key returns
-the row as it is once the lock is held; what depends on more than one row is read in a statement
-of its own after the locks.
+Accounts, sessions, tickets, proposals: locked each by id. What depends on more than one row is
+read in a statement of its own after the locks.
 """
 
 from collections.abc import Collection, Iterable
@@ -12,20 +11,28 @@ from domain.commands import (
     Command,
     Escalate,
     EscalateWithoutWalk,
+    EscalationMove,
+    HandBack,
+    Intake,
+    MoveTicket,
+    NextNode,
     RecordStep,
+    Renotify,
     Start,
     StartFlow,
     StartProposal,
 )
-from domain.events import StepRecorded
+from domain.context import Walkable
 from domain.history import Walk
-from domain.people import Recipient, Role, User
-from domain.sessions import Born, Session, SessionKind, Unborn
-from domain.tickets import Ticket, TicketKind, TicketRef, TicketStatus
-from storage import sessions
+from domain.intake import Candidate
+from domain.people import Recipient, User
+from domain.sessions import Born, Escalated, Session, SessionKind, Unborn
+from domain.tickets import Ticket, TicketKind
+from storage import people, search, sessions, tickets, walkables, walks
 from storage.database import Transaction
-
-AccountTicket = tuple[str, TicketRef]
+from storage.people import AccountCategory
+from storage.tickets import AccountTicket
+from storage.walkables import AccountFlow, AccountFlowVersion
 
 
 @dataclass(slots=True)
@@ -33,28 +40,40 @@ class Facts:
     """Everything that is known before a batch; the fold moves it along.
 
     Keys are ids; what belongs to an account is keyed by the account's id and its own. What is
-    ``stored`` stays as it was read.
+    ``stored`` stays as it was read; ``taken`` are ids of other sessions that are in use.
     """
 
     sessions: dict[str, Born] = field(default_factory=dict)
+    stored_sessions: frozenset[str] = frozenset()
+    taken: set[str] = field(default_factory=set)
     users: dict[str, User] = field(default_factory=dict)
     tickets: dict[AccountTicket, Ticket] = field(default_factory=dict)
-    active: dict[AccountTicket, str] = field(default_factory=dict)
-    flow_versions: dict[tuple[str, str], int] = field(default_factory=dict)
-    proposals: set[tuple[str, str]] = field(default_factory=set)
-    recipients: dict[tuple[str, str], list[Recipient]] = field(default_factory=dict)
-    default_recipients: dict[str, list[Recipient]] = field(default_factory=dict)
-    walks: dict[str, Walk] = field(default_factory=dict)
-    stored_sessions: frozenset[str] = frozenset()
     stored_tickets: dict[AccountTicket, Ticket] = field(default_factory=dict)
+    active: dict[AccountTicket, str] = field(default_factory=dict)
+    previous: dict[AccountTicket, str] = field(default_factory=dict)
+    newest_flows: dict[AccountFlow, Walkable] = field(default_factory=dict)
+    flows: dict[AccountFlowVersion, Walkable] = field(default_factory=dict)
+    proposals: dict[AccountFlow, Walkable] = field(default_factory=dict)
+    candidates: dict[str, tuple[Candidate, ...]] = field(default_factory=dict)
+    recipients: dict[AccountCategory, list[Recipient]] = field(default_factory=dict)
+    default_recipients: dict[str, list[Recipient]] = field(default_factory=dict)
+    escalation_steps: dict[str, list[list[Recipient]]] = field(default_factory=dict)
+    walks: dict[str, Walk] = field(default_factory=dict)
 
     def session(self, session_id: str) -> Session:
         """The session as it stands, `Unborn` where there is none."""
         return self.sessions.get(session_id, _UNBORN)
 
-    def born(self, session_id: str) -> Born:
-        """The session, which exists. Raises KeyError where it does not."""
-        return self.sessions[session_id]
+    def walkable(self, session: Session) -> Walkable | None:
+        """What the session walks along, None for kinds that have nothing of the sort."""
+        if isinstance(session, Unborn):
+            return None
+        origin = session.origin
+        if origin.flow_proposal_id is not None:
+            return self.proposals.get((origin.account_id, origin.flow_proposal_id))
+        if origin.flow_id is None or origin.flow_version is None:
+            return None
+        return self.flows.get((origin.account_id, origin.flow_id, origin.flow_version))
 
 
 _UNBORN = Unborn()
@@ -65,62 +84,16 @@ async def lock(tx: Transaction, commands: Collection[Command], others: Collectio
     facts = Facts()
     await _lock_accounts(tx, {command.account_id for command in commands})
     facts.sessions = await sessions.lock(tx, {command.session_id for command in commands})
-    looked_at = set(others) - facts.sessions.keys()
-    if looked_at:
+    if looked_at := set(others) - facts.sessions.keys():
         facts.sessions |= await sessions.read(tx, looked_at)
-
-    starts = [command for command in commands if isinstance(command, Start)]
-    started_on = {(start.account_id, start.ticket) for start in starts}
-    facts.tickets = await _lock_tickets(tx, started_on | _tickets_of(facts.sessions.values()))
-    proposals = {
-        (start.account_id, start.flow_proposal_id)
-        for start in starts
-        if isinstance(start, StartProposal)
-    }
-    facts.proposals = await _lock_proposals(tx, proposals | _proposals_of(facts.sessions.values()))
-
-    facts.active = await _active_sessions(tx, started_on)
-    facts.users = await _users(tx, {c.actor_id for c in commands if c.actor_id is not None})
-    facts.flow_versions = await _newest_versions(
-        tx, {start.flow_id for start in starts if isinstance(start, StartFlow)}
-    )
-    escalations = [c for c in commands if isinstance(c, (Escalate, EscalateWithoutWalk))]
-    if escalations:
-        await _read_recipients(tx, facts, {(c.account_id, c.reason_category) for c in escalations})
-    facts.walks = await _walks(tx, _told_of(commands, facts))
+    await _lock_tickets(tx, facts, commands)
+    facts.proposals = await walkables.lock_proposals(tx, _proposals(facts, commands))
+    await _read_knowledge(tx, facts, commands)
+    await _read_people(tx, facts, commands)
+    facts.walks = await walks.read(tx, _told_of(facts, commands))
     facts.stored_sessions = frozenset(facts.sessions)
     facts.stored_tickets = dict(facts.tickets)
     return facts
-
-
-def _tickets_of(found: Iterable[Born]) -> set[AccountTicket]:
-    """The tickets that firstline keeps itself, and that the sessions may resolve or escalate."""
-    return {
-        (session.origin.account_id, session.origin.ticket)
-        for session in found
-        if session.origin.ticket.kind is TicketKind.INTERNAL
-    }
-
-
-def _proposals_of(found: Iterable[Born]) -> set[tuple[str, str]]:
-    return {
-        (session.origin.account_id, session.origin.flow_proposal_id)
-        for session in found
-        if session.origin.flow_proposal_id is not None
-    }
-
-
-def _told_of(commands: Iterable[Command], facts: Facts) -> set[str]:
-    """Sessions whose walk so far goes into a message."""
-    told = set()
-    for command in commands:
-        session = facts.session(command.session_id)
-        if isinstance(session, Unborn):
-            continue
-        built = session.origin.kind is SessionKind.AI_BUILD
-        if isinstance(command, Escalate) or (built and isinstance(command, RecordStep)):
-            told.add(command.session_id)
-    return told
 
 
 async def _lock_accounts(tx: Transaction, account_ids: Collection[str]) -> None:
@@ -131,164 +104,98 @@ async def _lock_accounts(tx: Transaction, account_ids: Collection[str]) -> None:
     )
 
 
-async def _lock_tickets(
-    tx: Transaction, tickets: Collection[AccountTicket]
-) -> dict[AccountTicket, Ticket]:
-    if not tickets:
-        return {}
-    rows = await tx.fetch(
-        """
-        select t.account_id::text, t.kind, t.id, t.status, t.title, t.resolution_notes
-        from tickets t
-        join unnest($1::uuid[], $2::text[], $3::text[]) as s(account_id, kind, id)
-            on t.account_id = s.account_id and t.kind = s.kind and t.id = s.id
-        order by t.account_id, t.kind, t.id
-        for no key update of t
-        """,
-        *_columns(tickets),
-    )
-    found = {}
-    for account_id, kind, ticket_id, status, title, notes in rows:
-        ref = TicketRef(TicketKind(kind), ticket_id)
-        found[account_id, ref] = Ticket(ref, TicketStatus(status), title, notes)
-    return found
-
-
-async def _lock_proposals(
-    tx: Transaction, proposals: Collection[tuple[str, str]]
-) -> set[tuple[str, str]]:
-    if not proposals:
-        return set()
-    rows = await tx.fetch(
-        """
-        select account_id::text, id::text from flow_proposals
-        where id = any($1::uuid[]) order by id for no key update
-        """,
-        [proposal_id for _, proposal_id in proposals],
-    )
-    return {(account_id, proposal_id) for account_id, proposal_id in rows}
-
-
-async def _active_sessions(
-    tx: Transaction, tickets: Collection[AccountTicket]
-) -> dict[AccountTicket, str]:
-    if not tickets:
-        return {}
-    rows = await tx.fetch(
-        """
-        select s.account_id::text, s.ticket_kind, s.ticket_id, s.id::text
-        from sessions s
-        join unnest($1::uuid[], $2::text[], $3::text[]) as t(account_id, kind, id)
-            on s.account_id = t.account_id and s.ticket_kind = t.kind and s.ticket_id = t.id
-        where s.status = 'active'
-        """,
-        *_columns(tickets),
-    )
-    return {
-        (account_id, TicketRef(TicketKind(kind), ticket_id)): session_id
-        for account_id, kind, ticket_id, session_id in rows
+async def _lock_tickets(tx: Transaction, facts: Facts, commands: Iterable[Command]) -> None:
+    """The tickets that a session may take, and those of ours that it may resolve or escalate."""
+    wanted: set[AccountTicket] = set()
+    for command in commands:
+        session = facts.session(command.session_id)
+        if isinstance(command, (Start, MoveTicket)):
+            wanted.add((command.account_id, command.ticket))
+        elif isinstance(command, HandBack) and not isinstance(session, Unborn):
+            wanted.add((session.origin.account_id, session.origin.ticket))
+    ours = {
+        (session.origin.account_id, session.origin.ticket)
+        for session in facts.sessions.values()
+        if session.origin.ticket.kind is TicketKind.INTERNAL
     }
+    await tickets.make_known(tx, wanted)
+    facts.tickets = await tickets.lock(tx, wanted | ours)
+    facts.active = await tickets.active_sessions(tx, wanted)
+    facts.previous = await tickets.last_sessions(tx, wanted)
 
 
-async def _users(tx: Transaction, user_ids: Collection[str]) -> dict[str, User]:
-    rows = await tx.fetch(
-        """
-        select id::text, account_id::text, name, role, l1_coverage, deleted_at is not null
-        from users where id = any($1::uuid[])
-        """,
-        list(user_ids),
-    )
-    return {
-        user_id: User(user_id, account_id, name, Role(role), coverage, deleted)
-        for user_id, account_id, name, role, coverage, deleted in rows
+def _proposals(facts: Facts, commands: Iterable[Command]) -> set[str]:
+    asked = {command.flow_proposal_id for command in commands if isinstance(command, StartProposal)}
+    walked = {
+        session.origin.flow_proposal_id
+        for session in facts.sessions.values()
+        if session.origin.flow_proposal_id is not None
     }
+    return asked | walked
 
 
-async def _newest_versions(
-    tx: Transaction, flow_ids: Collection[str]
-) -> dict[tuple[str, str], int]:
-    if not flow_ids:
-        return {}
-    rows = await tx.fetch(
-        """
-        select f.account_id::text, f.id::text, max(v.version)
-        from flows f join flow_versions v on v.account_id = f.account_id and v.flow_id = f.id
-        where f.id = any($1::uuid[]) and not f.archived
-        group by f.account_id, f.id
-        """,
-        list(flow_ids),
+async def _read_knowledge(tx: Transaction, facts: Facts, commands: Collection[Command]) -> None:
+    """Flows asked for and walked, what intakes find, and ids that are taken."""
+    facts.newest_flows = await walkables.newest(
+        tx,
+        {
+            command.flow_id
+            for command in commands
+            if isinstance(command, (StartFlow, Intake)) and command.flow_id is not None
+        },
     )
-    return {(account_id, flow_id): version for account_id, flow_id, version in rows}
-
-
-async def _read_recipients(
-    tx: Transaction, facts: Facts, categories: Collection[tuple[str, str]]
-) -> None:
-    rows = await tx.fetch(
-        """
-        select r.account_id::text, r.reason_category, u.email, u.id::text
-        from recipients r
-        join unnest($1::uuid[], $2::text[]) as s(account_id, category)
-            on r.account_id = s.account_id and r.reason_category = s.category
-        join users u on u.account_id = r.account_id and u.id = r.user_id
-        where u.deleted_at is null
-        order by u.email, u.id
-        """,
-        [account_id for account_id, _ in categories],
-        [category for _, category in categories],
+    facts.flows = await walkables.pinned(
+        tx,
+        {
+            (session.origin.account_id, session.origin.flow_id, session.origin.flow_version)
+            for session in facts.sessions.values()
+            if session.origin.flow_id is not None and session.origin.flow_version is not None
+        },
     )
-    for account_id, category, email, user_id in rows:
-        known = facts.recipients.setdefault((account_id, category), [])
-        known.append(Recipient(email, user_id))
-    rows = await tx.fetch(
-        "select id::text, default_recipients from accounts where id = any($1::uuid[])",
-        [account_id for account_id, _ in categories],
+    facts.candidates = await search.find(
+        tx,
+        {
+            command.command_id: search.Problem(
+                command.account_id, command.problem_text, command.category
+            )
+            for command in commands
+            if isinstance(command, Intake) and command.flow_id is None and not command.adhoc
+        },
     )
-    facts.default_recipients = {
-        account_id: [Recipient(email) for email in emails] for account_id, emails in rows
-    }
+    facts.taken = await sessions.existing(
+        tx, {command.new_session_id for command in commands if isinstance(command, HandBack)}
+    )
 
 
-async def _walks(tx: Transaction, session_ids: Collection[str]) -> dict[str, Walk]:
-    if not session_ids:
-        return {}
-    rows = await tx.fetch(
-        """
-        select session_id::text, recorded_at, position, node_id, question, answer, option_id, note
-        from walk_steps where session_id = any($1::uuid[]) order by session_id, position
-        """,
-        list(session_ids),
+async def _read_people(tx: Transaction, facts: Facts, commands: Collection[Command]) -> None:
+    """Who acts, and who is told."""
+    facts.users = await people.users(
+        tx, {command.actor_id for command in commands if command.actor_id is not None}
     )
-    steps: dict[str, list[StepRecorded]] = {session_id: [] for session_id in session_ids}
-    for session_id, at, position, node_id, question, answer, option_id, note in rows:
-        step = StepRecorded(
-            at=at,
-            position=position,
-            node_id=node_id,
-            question=question,
-            answer=answer,
-            option_id=option_id,
-            note=note,
-        )
-        steps[session_id].append(step)
-    noted = await tx.fetch(
-        """
-        select session_id::text, notes::text from session_notes
-        where session_id = any($1::uuid[])
-        """,
-        list(session_ids),
-    )
-    notes: dict[str, str] = dict(noted)
-    return {
-        session_id: Walk(tuple(walked), notes.get(session_id))
-        for session_id, walked in steps.items()
-    }
+    told: set[AccountCategory] = set()
+    for command in commands:
+        session = facts.session(command.session_id)
+        if isinstance(command, (Escalate, EscalateWithoutWalk)):
+            told.add((command.account_id, command.reason_category))
+        elif isinstance(command, (EscalationMove, Renotify)) and isinstance(session, Escalated):
+            told.add((session.origin.account_id, session.reason_category))
+    facts.recipients = await people.recipients(tx, told)
+    accounts = {account_id for account_id, _ in told}
+    facts.default_recipients = await people.default_recipients(tx, accounts)
+    if any(isinstance(command, Renotify) for command in commands):
+        facts.escalation_steps = await people.escalation_steps(tx, accounts)
 
 
-def _columns(tickets: Collection[AccountTicket]) -> tuple[list[str], list[str], list[str]]:
-    """The tickets as the arrays that ``unnest`` takes."""
-    return (
-        [account_id for account_id, _ in tickets],
-        [ref.kind.value for _, ref in tickets],
-        [ref.id for _, ref in tickets],
-    )
+def _told_of(facts: Facts, commands: Iterable[Command]) -> set[str]:
+    """Sessions whose walk so far goes into a message."""
+    told = set()
+    for command in commands:
+        session = facts.session(command.session_id)
+        if isinstance(session, Unborn):
+            continue
+        built = session.origin.kind is SessionKind.AI_BUILD
+        if isinstance(command, (Escalate, EscalationMove, Renotify)) or (
+            built and isinstance(command, (RecordStep, NextNode))
+        ):
+            told.add(command.session_id)
+    return told

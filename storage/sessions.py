@@ -1,35 +1,46 @@
 """Sessions as rows: reading them as states of the domain, and saving what became of them."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import asyncpg
 
-from domain.events import StepRecorded
 from domain.people import Actor
 from domain.sessions import (
     Abandoned,
     Active,
     Born,
+    Claimed,
+    Closed,
     Escalated,
+    Escalation,
     Origin,
     Resolved,
+    ReturnedToFirstLine,
     SessionKind,
     SessionStatus,
+    Waiting,
+    escalation_status,
     status,
 )
-from domain.tickets import Ticket, TicketKind, TicketRef
+from domain.tickets import TicketKind, TicketRef
 from storage.database import Transaction
 
 _READ = """
-    select id::text, account_id::text, kind, ticket_kind, ticket_id, created_by::text, acting_as,
-        started_at, flow_id::text, flow_version, flow_proposal_id::text, category, problem_text,
-        previous_session_id::text,
-        status, version, steps, last_activity_at, current_node_id, node_requested, ended_at,
-        helpful, resolution_notes, reason, reason_category
-    from sessions where id = any($1::uuid[])
+    select s.id::text, s.account_id::text, s.kind, s.ticket_kind, s.ticket_id,
+        s.created_by::text, s.acting_as, s.started_at, s.flow_id::text, s.flow_version,
+        s.flow_proposal_id::text, s.category, s.problem_text, s.previous_session_id::text,
+        s.status, s.version, s.steps, s.last_activity_at, s.current_node_id, s.walked::text,
+        s.node_requested, s.ended_at, s.helpful, s.resolution_notes, s.reason, s.reason_category,
+        e.status as escalation, e.escalated_by, e.claimed_by::text, e.claimed_at,
+        e.ended_at as escalation_ended_at, e.resolution_notes as escalation_notes,
+        e.instructions, e.new_session_id::text, e.notified
+    from sessions s left join escalations e on e.session_id = s.id
+    where s.id = any($1::uuid[])
 """
 _ORIGIN = (
     "id", "account_id", "kind", "ticket_kind", "ticket_id", "created_by", "acting_as",
@@ -37,8 +48,8 @@ _ORIGIN = (
     "previous_session_id",
 )  # fmt: skip
 _STATE = (
-    "status", "version", "steps", "last_activity_at", "current_node_id", "node_requested",
-    "ended_at", "helpful", "resolution_notes", "reason", "reason_category",
+    "status", "version", "steps", "last_activity_at", "current_node_id", "walked",
+    "node_requested", "ended_at", "helpful", "resolution_notes", "reason", "reason_category",
 )  # fmt: skip
 
 
@@ -55,9 +66,16 @@ class AuditEntry:
 
 
 async def lock(tx: Transaction, session_ids: Collection[str]) -> dict[str, Born]:
-    """Lock the sessions that exist, by id, and read them."""
-    rows = await tx.fetch(f"{_READ} order by id for no key update", list(session_ids))
-    return {row[0]: _session(row) for row in rows}
+    """Lock the sessions that exist, by id, then read them with their escalations.
+
+    Two statements: a row of the join that another transaction changed meanwhile is only seen by
+    a statement that begins after the lock is held.
+    """
+    await tx.execute(
+        "select 1 from sessions where id = any($1::uuid[]) order by id for no key update",
+        list(session_ids),
+    )
+    return await read(tx, session_ids)
 
 
 async def read(tx: Transaction, session_ids: Collection[str]) -> dict[str, Born]:
@@ -66,32 +84,63 @@ async def read(tx: Transaction, session_ids: Collection[str]) -> dict[str, Born]
     return {row[0]: _session(row) for row in rows}
 
 
+async def existing(tx: Transaction, session_ids: Collection[str]) -> set[str]:
+    """Those of the ids that are taken, in whatever account."""
+    if not session_ids:
+        return set()
+    rows = await tx.fetch(
+        "select id::text from sessions where id = any($1::uuid[])", list(session_ids)
+    )
+    return {row[0] for row in rows}
+
+
 async def update(tx: Transaction, changed: Sequence[Born]) -> None:
     """Write what became of sessions that existed.
 
-    Those that let go of their ticket go before new ones that may take it: call this before
-    `insert`.
+    Those that let go of their ticket go first, in a statement of their own, then those that may
+    have taken one over; new ones come after, with `insert`.
     """
-    if not changed:
-        return
+    for group in (
+        [session for session in changed if not isinstance(session, Active)],
+        [session for session in changed if isinstance(session, Active)],
+    ):
+        if group:
+            await _update(tx, group)
+
+
+async def _update(tx: Transaction, changed: Sequence[Born]) -> None:
     await tx.execute(
         """
         update sessions s set
+            ticket_kind = c.ticket_kind, ticket_id = c.ticket_id,
             status = c.status, version = c.version, steps = c.steps,
             last_activity_at = c.last_activity_at, current_node_id = c.current_node_id,
-            node_requested = c.node_requested, ended_at = c.ended_at, helpful = c.helpful,
-            resolution_notes = c.resolution_notes, reason = c.reason,
+            walked = c.walked::json, node_requested = c.node_requested, ended_at = c.ended_at,
+            helpful = c.helpful, resolution_notes = c.resolution_notes, reason = c.reason,
             reason_category = c.reason_category
         from unnest(
-            $1::uuid[], $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::text[],
-            $7::boolean[], $8::timestamptz[], $9::boolean[], $10::text[], $11::text[], $12::text[]
+            $1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[],
+            $7::timestamptz[], $8::text[], $9::text[], $10::boolean[], $11::timestamptz[],
+            $12::boolean[], $13::text[], $14::text[], $15::text[]
         ) as c(
-            id, status, version, steps, last_activity_at, current_node_id, node_requested,
-            ended_at, helpful, resolution_notes, reason, reason_category
+            id, ticket_kind, ticket_id, status, version, steps, last_activity_at,
+            current_node_id, walked, node_requested, ended_at, helpful, resolution_notes, reason,
+            reason_category
         )
         where s.id = c.id
         """,
-        *zip(*((session.origin.session_id, *_state(session)) for session in changed), strict=True),
+        *zip(
+            *(
+                (
+                    session.origin.session_id,
+                    session.origin.ticket.kind.value,
+                    session.origin.ticket.id,
+                    *_state(session),
+                )
+                for session in changed
+            ),
+            strict=True,
+        ),
     )
 
 
@@ -104,53 +153,36 @@ async def insert(tx: Transaction, born: Sequence[Born]) -> None:
     )
 
 
-async def add_steps(tx: Transaction, steps: Iterable[tuple[str, StepRecorded]]) -> None:
-    """Append steps to the walks of the sessions they come with."""
-    await tx.copy(
-        "walk_steps",
-        (
-            "session_id", "position", "node_id", "question", "option_id", "answer", "note",
-            "recorded_at",
-        ),
-        [
-            (
-                session_id, step.position, step.node_id, step.question, step.option_id,
-                step.answer, step.note, step.at,
-            )
-            for session_id, step in steps
-        ],
-    )  # fmt: skip
-
-
-async def put_notes(tx: Transaction, notes: Mapping[str, str]) -> None:
-    """Replace the notes of sessions, given as JSON text by session id."""
-    if not notes:
+async def put_escalations(tx: Transaction, escalated: Sequence[tuple[Escalated, datetime]]) -> None:
+    """Write where escalations stand, new ones included, and when they last moved."""
+    if not escalated:
         return
     await tx.execute(
         """
-        insert into session_notes (session_id, notes)
-        select * from unnest($1::uuid[], $2::text[]::json[]) as n(session_id, notes)
-        order by n.session_id
-        on conflict (session_id) do update set notes = excluded.notes
+        insert into escalations as e (
+            session_id, account_id, escalated_by, last_activity_at, status, claimed_by,
+            claimed_at, ended_at, resolution_notes, instructions, new_session_id, notified,
+            moved_at
+        )
+        select * from unnest(
+            $1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::text[], $6::uuid[],
+            $7::timestamptz[], $8::timestamptz[], $9::text[], $10::text[], $11::uuid[], $12::int[],
+            $13::timestamptz[]
+        ) as c(
+            session_id, account_id, escalated_by, last_activity_at, status, claimed_by,
+            claimed_at, ended_at, resolution_notes, instructions, new_session_id, notified,
+            moved_at
+        )
+        order by c.session_id
+        on conflict (session_id) do update set
+            status = excluded.status, claimed_by = excluded.claimed_by,
+            claimed_at = excluded.claimed_at, ended_at = excluded.ended_at,
+            resolution_notes = excluded.resolution_notes, instructions = excluded.instructions,
+            new_session_id = excluded.new_session_id, notified = excluded.notified,
+            moved_at = excluded.moved_at
         """,
-        list(notes),
-        list(notes.values()),
+        *zip(*(_escalation_row(session, moved_at) for session, moved_at in escalated), strict=True),
     )
-
-
-async def add_escalations(tx: Transaction, escalated: Iterable[tuple[Escalated, Actor]]) -> None:
-    """Open the escalations of sessions that were just escalated, with who did it."""
-    await tx.copy(
-        "escalations",
-        ("session_id", "account_id", "escalated_by", "last_activity_at", "status"),
-        [
-            (
-                session.origin.session_id, session.origin.account_id, actor.id,
-                session.last_activity_at, "open",
-            )
-            for session, actor in escalated
-        ],
-    )  # fmt: skip
 
 
 async def add_audit(tx: Transaction, entries: Iterable[AuditEntry], now: datetime) -> None:
@@ -171,62 +203,64 @@ async def add_audit(tx: Transaction, entries: Iterable[AuditEntry], now: datetim
     )  # fmt: skip
 
 
-async def update_tickets(tx: Transaction, tickets: Mapping[tuple[str, TicketRef], Ticket]) -> None:
-    """Write what became of tickets that firstline keeps itself."""
-    if not tickets:
-        return
-    await tx.execute(
-        """
-        update tickets t set status = c.status, resolution_notes = c.resolution_notes
-        from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
-            as c(account_id, kind, id, status, resolution_notes)
-        where t.account_id = c.account_id and t.kind = c.kind and t.id = c.id
-        """,
-        *zip(
-            *(
-                (account_id, ref.kind.value, ref.id, ticket.status.value, ticket.resolution_notes)
-                for (account_id, ref), ticket in tickets.items()
-            ),
-            strict=True,
-        ),
-    )
-
-
-async def validate_proposals(tx: Transaction, proposal_ids: Collection[str]) -> None:
-    """Mark proposals as validated by the outcome of a session that walked them."""
-    if not proposal_ids:
-        return
-    await tx.execute(
-        """
-        update flow_proposals set validated_by_outcome = true
-        where id = any($1::uuid[]) and not validated_by_outcome
-        """,
-        sorted(proposal_ids),
-    )
-
-
 def _session(row: asyncpg.Record) -> Born:
-    (
-        session_id, account_id, kind, ticket_kind, ticket_id, created_by, acting_as, started_at,
-        flow_id, flow_version, proposal_id, category, problem_text, previous, state, version,
-        steps, last_activity_at, node_id, node_requested, ended_at, helpful, notes, reason,
-        reason_category,
-    ) = row  # fmt: skip
     origin = Origin(
-        session_id, account_id, SessionKind(kind), TicketRef(TicketKind(ticket_kind), ticket_id),
-        created_by, acting_as, started_at, flow_id, flow_version, proposal_id, category,
-        problem_text, previous,
+        row["id"], row["account_id"], SessionKind(row["kind"]),
+        TicketRef(TicketKind(row["ticket_kind"]), row["ticket_id"]),
+        row["created_by"], row["acting_as"], row["started_at"], row["flow_id"],
+        row["flow_version"], row["flow_proposal_id"], row["category"], row["problem_text"],
+        row["previous_session_id"],
     )  # fmt: skip
-    if state == SessionStatus.ACTIVE:
-        return Active(origin, version, steps, last_activity_at, node_id, node_requested)
-    end = (origin, version, steps, last_activity_at, node_id, ended_at)
-    match SessionStatus(state):
+    so_far = (origin, row["version"], row["steps"], row["last_activity_at"], row["current_node_id"])
+    match SessionStatus(row["status"]):
+        case SessionStatus.ACTIVE:
+            walked = frozenset(json.loads(row["walked"]))
+            return Active(*so_far, row["node_requested"], walked)
         case SessionStatus.RESOLVED:
-            return Resolved(*end, helpful, notes)
+            return Resolved(*so_far, row["ended_at"], row["helpful"], row["resolution_notes"])
+        case SessionStatus.ABANDONED:
+            return Abandoned(*so_far, row["ended_at"], row["reason"])
         case SessionStatus.ESCALATED:
-            return Escalated(*end, reason, reason_category)
+            return Escalated(
+                *so_far, row["ended_at"], row["reason"], row["reason_category"],
+                row["escalated_by"], _escalation(row),
+            )  # fmt: skip
+
+
+def _escalation(row: asyncpg.Record) -> Escalation:
+    claim, notified = (row["claimed_by"], row["claimed_at"]), row["notified"]
+    match row["escalation"]:
+        case "open":
+            return Waiting(notified)
+        case "claimed":
+            return Claimed(*claim, notified)
+        case "closed":
+            return Closed(*claim, row["escalation_ended_at"], row["escalation_notes"], notified)
         case _:
-            return Abandoned(*end, reason)
+            return ReturnedToFirstLine(
+                *claim, row["escalation_ended_at"], row["instructions"], row["new_session_id"],
+                notified,
+            )  # fmt: skip
+
+
+def _escalation_row(session: Escalated, moved_at: datetime) -> tuple[Any, ...]:
+    """The columns of `put_escalations`."""
+    common = (
+        session.origin.session_id, session.origin.account_id, session.escalated_by,
+        session.last_activity_at, escalation_status(session.escalation),
+    )  # fmt: skip
+    match session.escalation:
+        case Waiting(notified):
+            return (*common, None, None, None, None, None, None, notified, moved_at)
+        case Claimed(by, at, notified):
+            return (*common, by, at, None, None, None, None, notified, moved_at)
+        case Closed(by, claimed_at, at, notes, notified):
+            return (*common, by, claimed_at, at, notes, None, None, notified, moved_at)
+        case ReturnedToFirstLine(by, claimed_at, at, instructions, new_session_id, notified):
+            return (
+                *common, by, claimed_at, at, None, instructions, new_session_id, notified,
+                moved_at,
+            )  # fmt: skip
 
 
 def _origin(origin: Origin) -> tuple[Any, ...]:
@@ -241,9 +275,10 @@ def _origin(origin: Origin) -> tuple[Any, ...]:
 
 def _state(session: Born) -> tuple[Any, ...]:
     """The columns of `_STATE`."""
+    walked = _walked(session.walked) if isinstance(session, Active) else "[]"
     common = (
         status(session).value, session.version, session.steps, session.last_activity_at,
-        session.current_node_id,
+        session.current_node_id, walked,
     )  # fmt: skip
     match session:
         case Active():
@@ -254,3 +289,9 @@ def _state(session: Born) -> tuple[Any, ...]:
             return (*common, False, at, None, None, reason, category)
         case Abandoned(ended_at=at, reason=reason):
             return (*common, False, at, None, None, reason, None)
+
+
+@lru_cache(maxsize=4_096)
+def _walked(node_ids: frozenset[str]) -> str:
+    """Sessions of one flow have walked the same few sets of nodes, so the texts are kept."""
+    return json.dumps(sorted(node_ids), ensure_ascii=False)

@@ -14,7 +14,9 @@ UP = (
         id uuid constraint accounts_pkey primary key,
         name text not null,
         default_recipients text[] not null default '{}',
-        categories text[] not null default '{}'
+        categories text[] not null default '{}',
+        -- how the account wants sweeps and intakes: see schemas/catalogue.py
+        policy jsonb not null default '{}'
     )
     """,
     """
@@ -65,6 +67,17 @@ UP = (
         category text,
         start text not null,
         nodes jsonb not null,
+        -- for intakes: the title first, then the category, then what the nodes say
+        words tsvector not null generated always as (
+            setweight(to_tsvector('english', title), 'A')
+            || setweight(to_tsvector('english', coalesce(category, '')), 'B')
+            || setweight(
+                jsonb_to_tsvector(
+                    'english', jsonb_path_query_array(nodes, '$.*.text'), '["string"]'
+                ),
+                'D'
+            )
+        ) stored,
         constraint flow_versions_pkey primary key (account_id, flow_id, version),
         constraint flow_versions_flow_fkey foreign key (account_id, flow_id)
             references flows (account_id, id) on delete cascade
@@ -80,6 +93,16 @@ UP = (
         start text not null,
         nodes jsonb not null,
         validated_by_outcome boolean not null default false,
+        words tsvector not null generated always as (
+            setweight(to_tsvector('english', title), 'A')
+            || setweight(to_tsvector('english', coalesce(category, '')), 'B')
+            || setweight(
+                jsonb_to_tsvector(
+                    'english', jsonb_path_query_array(nodes, '$.*.text'), '["string"]'
+                ),
+                'D'
+            )
+        ) stored,
         constraint flow_proposals_of_account_key unique (account_id, id)
     )
     """,
@@ -97,6 +120,13 @@ UP = (
             constraint tickets_status_check
             check (status in ('open', 'resolved', 'escalated', 'closed')),
         resolution_notes text,
+        -- what the PSA told of it last, by the time that it gave
+        psa_status text,
+        priority text,
+        owner text,
+        url text,
+        updated_at timestamptz,
+        reopened_at timestamptz,
         constraint tickets_pkey primary key (account_id, kind, id),
         constraint tickets_internal_id_check check (
             kind <> 'internal'
@@ -113,7 +143,12 @@ UP = (
             constraint articles_account_fkey references accounts on delete cascade,
         title text not null,
         category text,
-        body text not null
+        body text not null,
+        words tsvector not null generated always as (
+            setweight(to_tsvector('english', title), 'A')
+            || setweight(to_tsvector('english', coalesce(category, '')), 'B')
+            || setweight(to_tsvector('english', body), 'D')
+        ) stored
     )
     """,
     "create index articles_by_account on articles (account_id)",
@@ -157,6 +192,8 @@ UP = (
         current_node_id text
             constraint sessions_current_node_id_check
             check (char_length(current_node_id) between 1 and 100),
+        -- the ids of the nodes answered so far, to which a technician may go back
+        walked json not null default '[]',
         node_requested boolean not null default false
             constraint sessions_node_requested_check
             check (not node_requested or kind = 'ai_build'),
@@ -208,6 +245,11 @@ UP = (
     create unique index sessions_one_active_per_ticket
         on sessions (account_id, ticket_kind, ticket_id) where status = 'active'
     """,
+    # The sessions of a ticket, the last one first to find.
+    """
+    create index sessions_by_ticket
+        on sessions (account_id, ticket_kind, ticket_id, started_at)
+    """,
     # A row a step: a walk of n steps costs n, not n squared.
     """
     create table walk_steps (
@@ -258,11 +300,23 @@ UP = (
         claimed_by uuid,
         claimed_at timestamptz,
         ended_at timestamptz,
+        resolution_notes text,
+        instructions text,
+        new_session_id uuid,
+        -- how often people were told again, and when something last happened to it
+        notified integer not null default 0
+            constraint escalations_notified_check check (notified >= 0),
+        moved_at timestamptz not null,
         constraint escalations_claim_check check (
             (status = 'open') = (claimed_by is null) and (claimed_by is null) = (claimed_at is null)
         ),
         constraint escalations_end_check check (
             (status in ('closed', 'handed_back')) = (ended_at is not null)
+        ),
+        constraint escalations_outcome_check check (
+            (status = 'closed') = (resolution_notes is not null)
+            and (status = 'handed_back') = (instructions is not null)
+            and (status = 'handed_back') = (new_session_id is not null)
         ),
         constraint escalations_claimer_fkey foreign key (account_id, claimed_by)
             references users (account_id, id)
@@ -289,7 +343,8 @@ UP = (
             constraint audit_log_action_check check (
                 action in (
                     'session.resolve', 'session.escalate', 'session.escalate_without_walk',
-                    'session.abandon'
+                    'session.abandon', 'escalation.claim', 'escalation.release',
+                    'escalation.close', 'escalation.hand_back'
                 )
             ),
         details jsonb not null,
@@ -318,6 +373,27 @@ UP = (
         coalesce((select n.notes from session_notes n where n.session_id = s.id), '[]'::json)
             as walk_notes
     from sessions s
+    """,
+    # How walks of a flow or proposal ended, by whether they helped.
+    """
+    create view flow_outcomes as
+    select flow_id, flow_version,
+        count(*) as sessions,
+        count(*) filter (where helpful) as helpful,
+        count(*) filter (where not helpful) as unhelpful,
+        count(*) filter (where status = 'escalated') as escalated,
+        count(*) filter (where status = 'abandoned') as abandoned
+    from sessions where flow_id is not null group by flow_id, flow_version
+    """,
+    """
+    create view proposal_outcomes as
+    select flow_proposal_id,
+        count(*) as sessions,
+        count(*) filter (where helpful) as helpful,
+        count(*) filter (where not helpful) as unhelpful,
+        count(*) filter (where status = 'escalated') as escalated,
+        count(*) filter (where status = 'abandoned') as abandoned
+    from sessions where flow_proposal_id is not null group by flow_proposal_id
     """,
     # -- in ----------------------------------------------------------------------------------
     # The next offset to apply, moved in the transaction that applies: what is below was applied.
@@ -452,7 +528,7 @@ UP = (
 )
 
 DOWN = (
-    "drop view session_walks",
+    "drop view proposal_outcomes, flow_outcomes, session_walks",
     """
     drop table relay_shards, outbox_set_aside, outbox, parked_sessions, dead_letters, inbox,
         worker_slots, attempts, positions, audit_log, escalations, session_notes, walk_steps,

@@ -1,0 +1,47 @@
+"""What a decision needs beside the session: everything is of the moment of the decision."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from domain.flows import Flow
+from domain.intake import Candidate
+from domain.people import User
+from domain.tickets import Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a walk. ``ai_nodes`` is how many generated nodes an AI-built walk may have."""
+
+    steps: int = 500
+    ai_nodes: int = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Walkable:
+    """A flow at a version, or a proposal, which has none."""
+
+    flow: Flow
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Who asks, and what the command and its session refer to.
+
+    ``walkable`` is what the session walks, or would: for a start the newest version of the flow
+    asked for, None where the account has no such flow or proposal, or has archived it.
+    ``ticket`` is None where firstline does not know the ticket; ``previous_session_id`` names the
+    last session on a ticket that was reopened. ``candidates`` are what an intake found.
+    ``new_session_taken`` tells whether the id chosen for a handed-back session is in use.
+    """
+
+    now: datetime
+    user: User | None
+    walkable: Walkable | None = None
+    ticket: Ticket | None = None
+    active_session_id: str | None = None
+    previous_session_id: str | None = None
+    candidates: tuple[Candidate, ...] = ()
+    new_session_taken: bool = False
+    limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,86 @@
+"""Walking: which node may be answered, with what, and where the answer leads."""
+
+from datetime import datetime
+
+from domain.commands import MoveTicket, RecordStep
+from domain.context import Context
+from domain.decisions import Accepted, Code, Decision, Rejected
+from domain.events import NodeRequested, SessionAbandoned, StepRecorded, TicketChanged
+from domain.flows import after, is_end
+from domain.sessions import Active, SessionKind
+
+TICKET_MERGED = "ticket_merged"
+"""Why a session is abandoned whose ticket was merged into one that has a session of its own."""
+
+
+def record_step(session: Active, command: RecordStep, context: Context) -> Decision:
+    """Record the answer to the node at hand, or to one walked before: the path keeps both."""
+    match session.origin.kind:
+        case SessionKind.ADHOC:
+            return Rejected(Code.WRONG_KIND, "An adhoc session takes notes, not steps.")
+        case SessionKind.FLOW | SessionKind.PROPOSAL:
+            return _along_nodes(session, command, context)
+        case SessionKind.AI_BUILD:
+            return _generated(session, command, context)
+
+
+def next_node(session: Active, now: datetime) -> Decision:
+    """Ask for the next question, where none is shown and none was asked for."""
+    if session.origin.kind is not SessionKind.AI_BUILD:
+        return Rejected(Code.WRONG_KIND, "Only an AI-built walk asks for its nodes.")
+    return Accepted(() if session.node_requested else (NodeRequested(at=now),))
+
+
+def move_ticket(session: Active, command: MoveTicket, context: Context) -> Decision:
+    """Go on on the other ticket, unless a session is active there: then this one ends."""
+    if session.origin.ticket == command.ticket:
+        return Accepted(())
+    if context.active_session_id is not None:
+        return Accepted((SessionAbandoned(at=context.now, reason=TICKET_MERGED),))
+    return Accepted((TicketChanged(at=context.now, ticket=command.ticket),))
+
+
+def _along_nodes(session: Active, command: RecordStep, context: Context) -> Decision:
+    nodes = context.walkable.flow.nodes if context.walkable is not None else {}
+    node = nodes.get(command.node_id)
+    known = command.node_id == session.current_node_id or command.node_id in session.walked
+    if node is None or not known:
+        return Rejected(Code.STALE_NODE, "The walk is at another node.")
+    if is_end(node):
+        return Rejected(Code.STALE_NODE, "The walk is at its end: resolve or escalate.")
+    following = after(node, command.option_id)
+    if following is None:
+        return Rejected(Code.UNKNOWN_OPTION, "The node has no such option.")
+    if refusal := _too_long(session, context):
+        return refusal
+    return Accepted((_step(session, command, context, command.question or node.text, following),))
+
+
+def _generated(session: Active, command: RecordStep, context: Context) -> Decision:
+    if refusal := _too_long(session, context):
+        return refusal
+    step = _step(session, command, context, command.question or "", None)
+    if step.position < context.limits.ai_nodes:
+        return Accepted((step, NodeRequested(at=context.now)))
+    return Accepted((step,))
+
+
+def _too_long(session: Active, context: Context) -> Rejected | None:
+    if session.steps < context.limits.steps:
+        return None
+    return Rejected(Code.PATH_TOO_LONG, f"A walk has at most {context.limits.steps} steps.")
+
+
+def _step(
+    session: Active, command: RecordStep, context: Context, question: str, following: str | None
+) -> StepRecorded:
+    return StepRecorded(
+        at=context.now,
+        position=session.steps + 1,
+        node_id=command.node_id,
+        question=question,
+        answer=command.answer,
+        option_id=command.option_id,
+        note=command.note,
+        next_node_id=following,
+    )

@@ -1,0 +1,83 @@
+"""Users, and who is told about escalations."""
+
+import json
+from collections.abc import Collection
+
+from domain.people import Recipient, Role, User
+from storage.database import Transaction
+
+AccountCategory = tuple[str, str]
+
+
+async def users(tx: Transaction, user_ids: Collection[str]) -> dict[str, User]:
+    """The users that exist, deleted ones included, of whatever account."""
+    rows = await tx.fetch(
+        """
+        select id::text, account_id::text, name, role, l1_coverage, deleted_at is not null
+        from users where id = any($1::uuid[])
+        """,
+        list(user_ids),
+    )
+    return {
+        user_id: User(user_id, account_id, name, Role(role), coverage, deleted)
+        for user_id, account_id, name, role, coverage, deleted in rows
+    }
+
+
+async def recipients(
+    tx: Transaction, categories: Collection[AccountCategory]
+) -> dict[AccountCategory, list[Recipient]]:
+    """Who is told for a reason category of an account, people who left taken out."""
+    if not categories:
+        return {}
+    rows = await tx.fetch(
+        """
+        select r.account_id::text, r.reason_category, u.email, u.id::text
+        from recipients r
+        join unnest($1::uuid[], $2::text[]) as s(account_id, category)
+            on r.account_id = s.account_id and r.reason_category = s.category
+        join users u on u.account_id = r.account_id and u.id = r.user_id
+        where u.deleted_at is null
+        order by u.email, u.id
+        """,
+        [account_id for account_id, _ in categories],
+        [category for _, category in categories],
+    )
+    found: dict[AccountCategory, list[Recipient]] = {}
+    for account_id, category, email, user_id in rows:
+        found.setdefault((account_id, category), []).append(Recipient(email, user_id))
+    return found
+
+
+async def default_recipients(
+    tx: Transaction, account_ids: Collection[str]
+) -> dict[str, list[Recipient]]:
+    """Who is told where the category has nobody."""
+    if not account_ids:
+        return {}
+    rows = await tx.fetch(
+        "select id::text, default_recipients from accounts where id = any($1::uuid[])",
+        list(account_ids),
+    )
+    return {account_id: [Recipient(email) for email in emails] for account_id, emails in rows}
+
+
+async def escalation_steps(
+    tx: Transaction, account_ids: Collection[str]
+) -> dict[str, list[list[Recipient]]]:
+    """Who is told at each step of the account's escalation policy, in order."""
+    if not account_ids:
+        return {}
+    rows = await tx.fetch(
+        """
+        select id::text, (policy->'escalation')::text from accounts
+        where id = any($1::uuid[]) and policy ? 'escalation'
+        """,
+        list(account_ids),
+    )
+    return {
+        account_id: [
+            [Recipient(email) for email in step["recipients"]] for step in json.loads(steps)
+        ]
+        for account_id, steps in rows
+    }

@@ -1,0 +1,117 @@
+"""What an account knows about a problem: full-text search over flows, proposals and articles.
+
+PostgreSQL's own, core only (manual, chapter 12). A problem is told in many words, so that any of
+its lexemes may match; how well is the rank's to say. Flows and proposals match by title or
+category, or by the category asked for; what their nodes say counts for the rank alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from domain.intake import Candidate, FoundKind
+from storage.database import Transaction
+from storage.walkables import parse_flow
+
+_MOST_OF_A_KIND = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What somebody called about, and the category they gave it."""
+
+    account_id: str
+    text: str
+    category: str | None
+
+
+async def find(
+    tx: Transaction, problems: Mapping[str, Problem]
+) -> dict[str, tuple[Candidate, ...]]:
+    """Candidates for each problem, by the key that it is given under; best first of each kind."""
+    if not problems:
+        return {}
+    asked = list(problems.values())
+    rows = await tx.fetch(
+        _SEARCH,
+        list(problems),
+        [problem.account_id for problem in asked],
+        [problem.text for problem in asked],
+        [problem.category for problem in asked],
+        _MOST_OF_A_KIND,
+    )
+    found: dict[str, list[Candidate]] = {key: [] for key in problems}
+    for key, *row in rows:
+        found[key].append(_candidate(row))
+    return {key: tuple(candidates) for key, candidates in found.items()}
+
+
+def _candidate(row: Sequence[object]) -> Candidate:
+    kind, found_id, title, score, version, start, nodes = row
+    flow = None
+    if isinstance(start, str) and isinstance(nodes, str):
+        flow = parse_flow(start, nodes)
+    return Candidate(
+        FoundKind(str(kind)),
+        str(found_id),
+        str(title),
+        float(str(score)),
+        flow,
+        version if isinstance(version, int) else None,
+    )
+
+
+_SEARCH = """
+    with asked as (
+        select a.key, a.account_id, a.category, q.query
+        from unnest($1::text[], $2::uuid[], $3::text[], $4::text[])
+            as a(key, account_id, problem, category)
+        cross join lateral (
+            -- any lexeme of the problem, quoted as tsquery wants it
+            select coalesce(
+                string_agg(
+                    '''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''', ' | '
+                ),
+                ''
+            )::tsquery as query
+            from unnest(to_tsvector('english', left(a.problem, 20000)))
+        ) q
+    ),
+    newest as (
+        select distinct on (v.flow_id)
+            v.account_id, v.flow_id, v.version, v.title, v.category, v.start, v.nodes, v.words
+        from flow_versions v join flows f on f.account_id = v.account_id and f.id = v.flow_id
+        where not f.archived and f.account_id in (select account_id from asked)
+        order by v.flow_id, v.version desc
+    ),
+    found as (
+        select a.key, 'flow' as kind, v.flow_id as id, v.title,
+            ts_rank(v.words, a.query) + case when v.category = a.category then 1 else 0 end
+                as score,
+            v.version, v.start, v.nodes
+        from asked a join newest v on v.account_id = a.account_id
+        where v.category = a.category or ts_filter(v.words, '{a,b}') @@ a.query
+        union all
+        select a.key, 'proposal', p.id, p.title,
+            ts_rank(p.words, a.query) + case when p.category = a.category then 1 else 0 end,
+            null, p.start, p.nodes
+        from asked a
+        join flow_proposals p on p.account_id = a.account_id and p.validated_by_outcome
+        left join proposal_outcomes o on o.flow_proposal_id = p.id
+        where (p.category = a.category or ts_filter(p.words, '{a,b}') @@ a.query)
+            -- a proposal that helps less often than not has lost its trust
+            and coalesce(o.helpful, 0) >= coalesce(o.unhelpful, 0)
+        union all
+        select a.key, 'article', r.id, r.title,
+            ts_rank(r.words, a.query) + case when r.category = a.category then 1 else 0 end,
+            null, null, null
+        from asked a join articles r on r.account_id = a.account_id
+        where r.category = a.category or r.words @@ a.query
+    ),
+    ranked as (
+        select found.*, row_number() over (partition by key, kind order by score desc, id) as place
+        from found
+    )
+    select key, kind, id::text, title, score, version, start, nodes::text
+    from ranked where place <= $5
+    order by key, kind, place
+"""

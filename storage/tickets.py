@@ -1,0 +1,126 @@
+"""Tickets as sessions see them: their state, and which sessions work or worked on them.
+
+A start writes down that it knows of its ticket, so that there is a row on which it meets an event
+that closes the ticket at the same time.
+"""
+
+from collections.abc import Collection, Mapping
+
+from domain.tickets import Ticket, TicketKind, TicketRef, TicketStatus
+from storage.database import Transaction
+
+AccountTicket = tuple[str, TicketRef]
+
+
+async def make_known(tx: Transaction, tickets: Collection[AccountTicket]) -> None:
+    """Have a row for each PSA ticket of an account that exists; internal ones are loaded."""
+    psa = [ticket for ticket in tickets if ticket[1].kind is TicketKind.PSA]
+    if not psa:
+        return
+    await tx.execute(
+        """
+        insert into tickets (account_id, kind, id)
+        select distinct s.account_id, s.kind, s.id
+        from unnest($1::uuid[], $2::text[], $3::text[]) as s(account_id, kind, id)
+        join accounts a on a.id = s.account_id
+        order by s.account_id, s.kind, s.id
+        on conflict do nothing
+        """,
+        *_columns(psa),
+    )
+
+
+async def lock(tx: Transaction, tickets: Collection[AccountTicket]) -> dict[AccountTicket, Ticket]:
+    """Lock the tickets that are known, by id, and read them."""
+    if not tickets:
+        return {}
+    rows = await tx.fetch(
+        """
+        select t.account_id::text, t.kind, t.id, t.status, t.title, t.resolution_notes
+        from tickets t
+        join unnest($1::uuid[], $2::text[], $3::text[]) as s(account_id, kind, id)
+            on t.account_id = s.account_id and t.kind = s.kind and t.id = s.id
+        order by t.account_id, t.kind, t.id
+        for no key update of t
+        """,
+        *_columns(tickets),
+    )
+    found = {}
+    for account_id, kind, ticket_id, status, title, notes in rows:
+        ref = TicketRef(TicketKind(kind), ticket_id)
+        found[account_id, ref] = Ticket(ref, TicketStatus(status), title, notes)
+    return found
+
+
+async def active_sessions(
+    tx: Transaction, tickets: Collection[AccountTicket]
+) -> dict[AccountTicket, str]:
+    """The session that is active on each ticket, where one is."""
+    if not tickets:
+        return {}
+    rows = await tx.fetch(
+        """
+        select s.account_id::text, s.ticket_kind, s.ticket_id, s.id::text
+        from sessions s
+        join unnest($1::uuid[], $2::text[], $3::text[]) as t(account_id, kind, id)
+            on s.account_id = t.account_id and s.ticket_kind = t.kind and s.ticket_id = t.id
+        where s.status = 'active'
+        """,
+        *_columns(tickets),
+    )
+    return {(row[0], TicketRef(TicketKind(row[1]), row[2])): row[3] for row in rows}
+
+
+async def last_sessions(
+    tx: Transaction, tickets: Collection[AccountTicket]
+) -> dict[AccountTicket, str]:
+    """The last session on each ticket that was reopened."""
+    if not tickets:
+        return {}
+    rows = await tx.fetch(
+        """
+        select t.account_id::text, t.kind, t.id, last.id::text
+        from tickets t
+        join unnest($1::uuid[], $2::text[], $3::text[]) as s(account_id, kind, id)
+            on t.account_id = s.account_id and t.kind = s.kind and t.id = s.id
+        cross join lateral (
+            select x.id from sessions x
+            where x.account_id = t.account_id and x.ticket_kind = t.kind and x.ticket_id = t.id
+            order by x.started_at desc, x.id desc
+            limit 1
+        ) last
+        where t.reopened_at is not null
+        """,
+        *_columns(tickets),
+    )
+    return {(row[0], TicketRef(TicketKind(row[1]), row[2])): row[3] for row in rows}
+
+
+async def update(tx: Transaction, tickets: Mapping[AccountTicket, Ticket]) -> None:
+    """Write what became of tickets that firstline keeps itself."""
+    if not tickets:
+        return
+    await tx.execute(
+        """
+        update tickets t set status = c.status, resolution_notes = c.resolution_notes
+        from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
+            as c(account_id, kind, id, status, resolution_notes)
+        where t.account_id = c.account_id and t.kind = c.kind and t.id = c.id
+        """,
+        *zip(
+            *(
+                (account_id, ref.kind.value, ref.id, ticket.status.value, ticket.resolution_notes)
+                for (account_id, ref), ticket in tickets.items()
+            ),
+            strict=True,
+        ),
+    )
+
+
+def _columns(tickets: Collection[AccountTicket]) -> tuple[list[str], list[str], list[str]]:
+    """The tickets as the arrays that ``unnest`` takes."""
+    return (
+        [account_id for account_id, _ in tickets],
+        [ref.kind.value for _, ref in tickets],
+        [ref.id for _, ref in tickets],
+    )

@@ -1,0 +1,78 @@
+"""The walked path of a session, and its notes."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from domain.events import StepRecorded
+from domain.history import Walk
+from storage.database import Transaction
+
+
+async def read(tx: Transaction, session_ids: Collection[str]) -> dict[str, Walk]:
+    """How far sessions have been walked, each with an entry of its own."""
+    if not session_ids:
+        return {}
+    rows = await tx.fetch(
+        """
+        select session_id::text, recorded_at, position, node_id, question, answer, option_id, note
+        from walk_steps where session_id = any($1::uuid[]) order by session_id, position
+        """,
+        list(session_ids),
+    )
+    steps: dict[str, list[StepRecorded]] = {session_id: [] for session_id in session_ids}
+    for session_id, at, position, node_id, question, answer, option_id, note in rows:
+        step = StepRecorded(
+            at=at,
+            position=position,
+            node_id=node_id,
+            question=question,
+            answer=answer,
+            option_id=option_id,
+            note=note,
+        )
+        steps[session_id].append(step)
+    noted = await tx.fetch(
+        """
+        select session_id::text, notes::text from session_notes
+        where session_id = any($1::uuid[])
+        """,
+        list(session_ids),
+    )
+    notes: dict[str, str] = dict(noted)
+    return {
+        session_id: Walk(tuple(walked), notes.get(session_id))
+        for session_id, walked in steps.items()
+    }
+
+
+async def add_steps(tx: Transaction, steps: Iterable[tuple[str, StepRecorded]]) -> None:
+    """Append steps to the walks of the sessions they come with."""
+    await tx.copy(
+        "walk_steps",
+        (
+            "session_id", "position", "node_id", "question", "option_id", "answer", "note",
+            "recorded_at",
+        ),
+        [
+            (
+                session_id, step.position, step.node_id, step.question, step.option_id,
+                step.answer, step.note, step.at,
+            )
+            for session_id, step in steps
+        ],
+    )  # fmt: skip
+
+
+async def put_notes(tx: Transaction, notes: Mapping[str, str]) -> None:
+    """Replace the notes of sessions, given as JSON text by session id."""
+    if not notes:
+        return
+    await tx.execute(
+        """
+        insert into session_notes (session_id, notes)
+        select * from unnest($1::uuid[], $2::text[]::json[]) as n(session_id, notes)
+        order by n.session_id
+        on conflict (session_id) do update set notes = excluded.notes
+        """,
+        list(notes),
+        list(notes.values()),
+    )
