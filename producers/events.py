@@ -28,7 +28,7 @@ from storage.outbox import Message
 
 CONTENT_TYPE = "application/cloudevents+json; charset=UTF-8"
 _PATH_LIMIT = 512 * 1024
-_TYPES = {
+TYPES = {
     SessionStarted: "firstline.session.started.v1",
     StepRecorded: "firstline.session.step_recorded.v1",
     NotesUpdated: "firstline.session.notes_updated.v1",
@@ -73,7 +73,7 @@ def _attributes(recorded: Recorded, identity: str) -> tuple[bytes, bytes]:
     """
     session_id = recorded.session.origin.session_id
     account_id = recorded.session.origin.account_id
-    kind = _TYPES[type(recorded.event)]
+    kind = TYPES[type(recorded.event)]
     time = rfc3339(recorded.event.at)
     sequence = f"{recorded.session.version:010}"
     cause = recorded.command.command_id
