@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from firstline import logs
-from firstline.errors import explain
 from firstline.servers import Servers, shared
 from firstline.settings import Settings
 
@@ -154,15 +153,116 @@ def tail(
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on as messages arrive, until interrupted.")
     ] = False,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="ID", help="Only what is about a session.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="ID", help="Only what is of an account.")
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--type", metavar="TYPE", help="Only of a type, as resolve or session.resolved."
+        ),
+    ] = None,
 ) -> None:
     """Print a topic from its beginning, one JSON a line, as read_committed readers see it.
 
-    Example: firstline tail session-events --follow
+    Example: firstline tail session-events --follow --type session.escalated
     """
+    from firstline.looking.records import Wanted  # noqa: PLC0415
     from firstline.traffic import print_topic  # noqa: PLC0415
 
+    wanted = Wanted(session, account, kind)
     with _servers() as (servers, settings):
-        _run(print_topic(settings.kafka(servers.kafka_bootstrap), topic, follow=follow))
+        kafka = settings.kafka(servers.kafka_bootstrap)
+        _run(print_topic(kafka, topic, follow=follow, wanted=wanted))
+
+
+@app.command()
+def session(
+    session_id: Annotated[str, typer.Argument(metavar="ID", help="The session's id.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object for programs.")] = False,
+) -> None:
+    """Show a session: its state, walk, notes, audit trail, escalation and parked commands.
+
+    Example: firstline session 01890a5d-ac96-774b-bcce-b302099a8057
+    """
+    from firstline.looking import ask  # noqa: PLC0415
+    from firstline.looking import session as shown  # noqa: PLC0415
+
+    with _servers() as (servers, _):
+        seen = _run(ask.session(servers.database_url, session_id))
+    if as_json:
+        typer.echo(shown.as_json(seen))
+    else:
+        Console(highlight=False).print(shown.tree(session_id, seen))
+
+
+@app.command()
+def queue(
+    *,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="ID", help="Only those of an account.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Show the escalations that nobody has claimed, oldest first.
+
+    Example: firstline queue --account 01890a5d-ac96-774b-bcce-b302099a8057
+    """
+    from firstline.looking import ask  # noqa: PLC0415
+    from firstline.looking import queue as shown  # noqa: PLC0415
+
+    with _servers() as (servers, _):
+        rows = _run(ask.queue(servers.database_url, account))
+    if as_json:
+        for row in rows:
+            typer.echo(shown.as_json(row))
+    elif rows:
+        Console(highlight=False).print(shown.table(rows))
+    else:
+        typer.echo("nobody waits")
+
+
+@app.command()
+def check(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object for programs.")] = False,
+) -> None:
+    """Say what is wrong with this installation and what to do; exit 1 where something is.
+
+    Example: firstline check --json
+    """
+    from firstline.check import check as look  # noqa: PLC0415
+    from firstline.check import report  # noqa: PLC0415
+
+    with _servers() as (servers, settings):
+        findings = _run(look(servers, settings))
+    if as_json:
+        typer.echo(report.as_json(findings))
+    else:
+        report.print_lines(findings, Console())
+    raise typer.Exit(report.any_wrong(findings))
+
+
+@app.command()
+def contracts(
+    *,
+    into: Annotated[Path, typer.Option(help="The repository to write into.")] = Path(),
+) -> None:
+    """Write docs/asyncapi.yaml and schemas/json/ anew from the message models.
+
+    Example: firstline contracts
+    """
+    from firstline.contracts import write_contracts  # noqa: PLC0415
+
+    written = write_contracts(into)
+    for path in written:
+        typer.echo(f"wrote {path}")
+    if not written:
+        typer.echo("nothing to do")
 
 
 @app.command()
@@ -186,6 +286,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
+        from firstline.errors import explain  # noqa: PLC0415 - it knows every part of the program
+
         sentence = explain(error)
         if sentence is None:
             raise

@@ -2,6 +2,8 @@
 
 NoServers                 install what is missing, or name the servers
 CatalogueError            mend the file
+NothingToShow             look at the id
+NotReady                  mend what would break the promise
 DeploymentWrong           migrate the database
 PositionBeyondEnd         the topic is not the one that was read before
 ProgressLost              the relay cannot tell what went out
@@ -13,7 +15,9 @@ from aiokafka.errors import KafkaError
 
 from consumers.isolate import DeploymentWrong
 from consumers.reading import PositionBeyondEnd
+from firstline.check import NotReady
 from firstline.load import CatalogueError
+from firstline.looking.ask import NothingToShow
 from firstline.migrate import UnknownRevision
 from firstline.servers import NoServers
 from firstline.traffic import TrafficError
@@ -25,6 +29,8 @@ from storage.slots import SlotLost
 _SAY_IT_THEMSELVES = (
     NoServers,
     CatalogueError,
+    NotReady,
+    NothingToShow,
     PositionBeyondEnd,
     ProgressLost,
     ProgressUnreadable,

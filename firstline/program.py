@@ -11,6 +11,7 @@ import structlog
 from consumers.isolate import Applier
 from consumers.worker import Worker, WorkerSettings
 from domain.context import Limits
+from firstline.check import preconditions
 from firstline.servers import Servers
 from firstline.settings import Settings
 from producers.leadership import relay_forever
@@ -24,9 +25,10 @@ _log = structlog.get_logger()
 async def run_worker(servers: Servers, settings: Settings, *, with_relay: bool = True) -> None:
     """Consume, and relay, until SIGTERM or SIGINT; print ``ready`` once it consumes.
 
-    Raises what a person has to see to: see `consumers.isolate`, `consumers.reading` and
-    `producers.relay`.
+    Raises what a person has to see to: see `firstline.check`, `consumers.isolate`,
+    `consumers.reading` and `producers.relay`.
     """
+    await preconditions(servers, settings)
     kafka = settings.kafka(servers.kafka_bootstrap)
     engine = connect(servers.database_url)
     signals = Signals()

@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     retention_days: int = Field(
         14, ge=1, description="How long Kafka keeps commands and outcomes, in days."
     )
+    inbox_days: int = Field(
+        16,
+        ge=2,
+        description="How long command ids are remembered, in days; longer than Kafka has them.",
+    )
     batch_records: int = Field(
         1_000, ge=1, le=100_000, description="The most records that are applied in a transaction."
     )

@@ -30,7 +30,7 @@ async def create_topics(
                     name=kafka.topic(topic.name),
                     num_partitions=shards if topic.per_shard else partitions,
                     replication_factor=replication,
-                    topic_configs=_configuration(topic, retention_days, replication),
+                    topic_configs=configuration(topic, retention_days, replication),
                 )
                 for topic in missing
             ]
@@ -43,7 +43,8 @@ async def create_topics(
     return [kafka.topic(topic.name) for topic in missing]
 
 
-def _configuration(topic: Topic, retention_days: int, replication: int) -> dict[str, str]:
+def configuration(topic: Topic, retention_days: int, replication: int) -> dict[str, str]:
+    """The settings that a topic is created with."""
     settings = {
         "max.message.bytes": str(_MAX_MESSAGE_BYTES),
         "min.insync.replicas": "2" if replication > 2 else "1",  # noqa: PLR2004 - a majority

@@ -1,16 +1,18 @@
 """Putting commands into Kafka from a file, and reading a topic back, for people and scripts."""
 
 import asyncio
-import base64
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from rich.console import Console
+from rich.highlighter import JSONHighlighter
 
+from firstline.looking.records import ANY, Wanted, as_line, shown
 from producers import topics
 from producers.kafka import Kafka
 
@@ -44,10 +46,11 @@ async def send_file(kafka: Kafka, file: Path, source: str) -> int:
     return len(keyed)
 
 
-async def print_topic(kafka: Kafka, name: str, *, follow: bool) -> None:
-    """Print every record of a topic, one JSON object a line; go on if told to follow.
+async def print_topic(kafka: Kafka, name: str, *, follow: bool, wanted: Wanted = ANY) -> None:
+    """Print a topic's records that are wanted, one JSON object a line; go on if told to follow.
 
-    Partitions are printed one after the other up to their ends, then as records arrive.
+    Partitions are printed one after the other up to their ends, then as records arrive. Colours
+    are for a terminal alone.
     """
     known = {topic.name for topic in topics.ALL}
     if name not in known:
@@ -60,15 +63,16 @@ async def print_topic(kafka: Kafka, name: str, *, follow: bool) -> None:
         auto_offset_reset="earliest",
         enable_auto_commit=False,
     )
+    write = _writer()
     try:
         await consumer.start()
         partitions = await _assign(kafka, consumer, name)
         ends = await consumer.end_offsets(partitions)
         for partition in partitions:
             while await consumer.position(partition) < ends[partition]:
-                _print(await consumer.getmany(partition, timeout_ms=200))
+                _print(await consumer.getmany(partition, timeout_ms=200), wanted, write)
         while follow:
-            _print(await consumer.getmany(timeout_ms=500))
+            _print(await consumer.getmany(timeout_ms=500), wanted, write)
     except BrokenPipeError:
         sys.stderr.close()  # the reader has had enough, as `head` does
     finally:
@@ -101,37 +105,36 @@ async def _assign(kafka: Kafka, consumer: AIOKafkaConsumer, name: str) -> list[T
     admin = AIOKafkaAdminClient(**kafka.connection())
     await admin.start()
     try:
-        (described,) = await admin.describe_topics([topic])
+        # All of them: to ask for one by its name would make it, where Kafka may make topics.
+        known = {found["topic"]: found["partitions"] for found in await admin.describe_topics()}
     finally:
         await admin.close()
-    if described["error_code"]:
+    if topic not in known:
         msg = f"{topic} does not exist; run `firstline topics`"
         raise TrafficError(msg)
-    numbers = sorted(partition["partition"] for partition in described["partitions"])
+    numbers = sorted(partition["partition"] for partition in known[topic])
     partitions = [TopicPartition(topic, number) for number in numbers]
     consumer.assign(partitions)
     await consumer.seek_to_beginning(*partitions)
     return partitions
 
 
-def _print(fetched: dict[TopicPartition, list["ConsumerRecord[bytes, bytes]"]]) -> None:
+def _print(
+    fetched: dict[TopicPartition, list["ConsumerRecord[bytes, bytes]"]],
+    wanted: Wanted,
+    write: Callable[[str], None],
+) -> None:
     for records in fetched.values():
         for record in records:
-            sys.stdout.write(json.dumps(_shown(record), ensure_ascii=False) + "\n")
+            value = shown(record)
+            if wanted.takes(record, value):
+                write(as_line(value))
     sys.stdout.flush()
 
 
-def _shown(record: "ConsumerRecord[bytes, bytes]") -> Any:  # noqa: ANN401 - any JSON
-    """The value itself where it is JSON; else what there is, as base64."""
-    if record.value is None:
-        return {"key": _text(record.key), "value": None}
-    try:
-        return json.loads(record.value)
-    except ValueError:
-        headers = [[name, _text(value)] for name, value in record.headers]
-        value = base64.b64encode(record.value).decode()
-        return {"key": _text(record.key), "value_base64": value, "headers": headers}
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("utf-8", "replace")
+def _writer() -> Callable[[str], None]:
+    """What puts a line out: with colours on a terminal, as it is anywhere else."""
+    console = Console(highlighter=JSONHighlighter(), emoji=False, markup=False)
+    if console.is_terminal:
+        return lambda text: console.print(text, soft_wrap=True)
+    return print

@@ -1,13 +1,15 @@
 """The session commands as senders write them, version 1.
 
 Models are strict: what JSON calls a string, an integer or a boolean has to be one. ``null`` equals
-absent, except for ``helpful``, which has to be there. Unknown fields are ignored.
+absent, except for ``helpful``, which has to be there. Unknown fields are ignored. ``type`` has a
+default for those who build a model in Python; on the wire it picks the model, and has to be there.
 """
 
 import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, model_validator
+from pydantic.config import JsonDict
 
 from schemas.fields import (
     UUID_PATTERN,
@@ -37,6 +39,10 @@ NOT_YET_SUPPORTED = frozenset({"serve_node"})
 """Types of the internal topic that this version answers with ``invalid``, "not supported yet"."""
 
 _CANONICAL_UUID = re.compile(UUID_PATTERN)
+_INTERNAL_TICKETS_HAVE_UUIDS: JsonDict = {
+    "if": {"properties": {"ticket_kind": {"const": "internal"}}, "required": ["ticket_kind"]},
+    "then": {"properties": {"ticket_id": {"pattern": UUID_PATTERN}}},
+}
 
 
 class CommandModel(BaseModel):
@@ -45,19 +51,36 @@ class CommandModel(BaseModel):
     ``actor_id`` may be absent on the internal topic alone, where the system itself acts.
     """
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     command_id: Id
+    """Names this command for good; UUIDv7 recommended. Sent again, it has no second effect."""
+
     session_id: Id
+    """Chosen by whoever starts the session; the record's key, too."""
+
     account_id: Id
+    """The tenant."""
+
     actor_id: Id | None = None
+    """The user who acts."""
+
     occurred_at: Time | None = None
+    """When the sender saw it; kept in the event's data, never decides."""
+
     expected_version: Version | None = None
+    """Refuse with ``stale_version`` where the session is elsewhere; a start accepts only 0."""
+
     correlation: Correlation | None = None
+    """Echoed in the reply."""
 
 
-class _OnTicket(CommandModel):
+class OnTicket(CommandModel):
     """A command that brings a session into being, on a ticket."""
+
+    model_config = ConfigDict(json_schema_extra=_INTERNAL_TICKETS_HAVE_UUIDS)
 
     ticket_id: TicketId
     ticket_kind: Literal["psa", "internal"]
@@ -70,30 +93,30 @@ class _OnTicket(CommandModel):
         return self
 
 
-class StartFlow(_OnTicket):
+class StartFlow(OnTicket):
     """Walk an authored flow of the account, at its newest version."""
 
-    type: Literal["start_flow"]
+    type: Literal["start_flow"] = "start_flow"
     flow_id: Id
 
 
-class StartProposal(_OnTicket):
+class StartProposal(OnTicket):
     """Walk a proposed flow."""
 
-    type: Literal["start_proposal"]
+    type: Literal["start_proposal"] = "start_proposal"
     flow_proposal_id: Id
 
 
-class StartAdhoc(_OnTicket):
+class StartAdhoc(OnTicket):
     """Investigate freely."""
 
-    type: Literal["start_adhoc"]
+    type: Literal["start_adhoc"] = "start_adhoc"
 
 
-class StartAiBuild(_OnTicket):
+class StartAiBuild(OnTicket):
     """Walk a tree that is written as it is walked."""
 
-    type: Literal["start_ai_build"]
+    type: Literal["start_ai_build"] = "start_ai_build"
     problem_text: Text
     category: Category | None = None
 
@@ -101,7 +124,7 @@ class StartAiBuild(_OnTicket):
 class RecordStep(CommandModel):
     """Record the answer to a node of the walk."""
 
-    type: Literal["record_step"]
+    type: Literal["record_step"] = "record_step"
     node_id: NodeId
     answer: Answer
     option_id: NodeId | None = None
@@ -112,7 +135,7 @@ class RecordStep(CommandModel):
 class UpdateNotes(CommandModel):
     """Replace the notes."""
 
-    type: Literal["update_notes"]
+    type: Literal["update_notes"] = "update_notes"
     # Only the first fault is told, and half a megabyte has room for a quarter of a million.
     notes: Annotated[list[dict[str, Any]], FailFast()]
 
@@ -120,7 +143,7 @@ class UpdateNotes(CommandModel):
 class Resolve(CommandModel):
     """End the session as solved."""
 
-    type: Literal["resolve"]
+    type: Literal["resolve"] = "resolve"
     helpful: bool | None
     resolution_notes: TextOrEmpty
 
@@ -128,15 +151,15 @@ class Resolve(CommandModel):
 class Escalate(CommandModel):
     """End the session by handing it to an engineer."""
 
-    type: Literal["escalate"]
+    type: Literal["escalate"] = "escalate"
     reason: Text
     reason_category: ReasonCategory
 
 
-class EscalateWithoutWalk(_OnTicket):
+class EscalateWithoutWalk(OnTicket):
     """Start a session that is escalated from its first moment."""
 
-    type: Literal["escalate_without_walk"]
+    type: Literal["escalate_without_walk"] = "escalate_without_walk"
     reason_category: ReasonCategory
     reason: Text | None = None
 
@@ -144,11 +167,11 @@ class EscalateWithoutWalk(_OnTicket):
 class Abandon(CommandModel):
     """End the session without an outcome."""
 
-    type: Literal["abandon"]
+    type: Literal["abandon"] = "abandon"
     reason: Text | None = None
 
 
-class Intake(_OnTicket):
+class Intake(OnTicket):
     """Start what the account's knowledge has for the problem."""
 
     type: Literal["intake"]
@@ -191,7 +214,7 @@ class HandBack(CommandModel):
     new_session_id: Id
 
 
-class MoveTicket(_OnTicket):
+class MoveTicket(OnTicket):
     """Go on on the ticket that the session's own was merged into. Internal topic only."""
 
     type: Literal["move_ticket"]

@@ -47,10 +47,17 @@ def _within_a_double(number: int) -> int:
 FIRST_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 AFTER_LAST_MOMENT = datetime(2101, 1, 1, tzinfo=UTC)
 
-Id = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
+Id = Annotated[
+    str, StringConstraints(pattern=UUID_PATTERN), Field(json_schema_extra={"format": "uuid"})
+]
 """A UUID in its one spelling: lower-case 8-4-4-4-12."""
 
-Time = Annotated[str, StringConstraints(pattern=_TIME_PATTERN), AfterValidator(_within_the_years)]
+Time = Annotated[
+    str,
+    StringConstraints(pattern=_TIME_PATTERN),
+    AfterValidator(_within_the_years),
+    Field(json_schema_extra={"format": "date-time"}),
+]
 """An RFC 3339 time with an offset, kept as it was written."""
 
 Version = Annotated[int, Field(ge=0), AfterValidator(_within_a_double)]

@@ -499,7 +499,7 @@ def test_nothing_is_turned_into_another_json_type(kind: str, raw: str) -> None:
 @pytest.mark.parametrize("kind", [None, ABSENT, "", "START_ADHOC", "start_adhoc ", 7, [], "sweep"])
 @pytest.mark.parametrize("source", Source)
 def test_an_unknown_type_is_invalid(kind: object, source: Source) -> None:
-    assert outcome(read(command(**{"type": kind}), source)) == "invalid"
+    assert outcome(read(command(type=kind), source)) == "invalid"
 
 
 @pytest.mark.parametrize("kind", sorted(NOT_YET_SUPPORTED))

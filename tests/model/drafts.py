@@ -55,8 +55,8 @@ _PARTIES: list[tuple[str, str | None]] = [
     (NOWHERE, TECH),
     (ACME, None),
 ]
-_FLOWS = {ACME: FLOW, GLOBEX: GLOBEX_FLOW}
-_PROPOSALS = {ACME: PROPOSAL, GLOBEX: GLOBEX_PROPOSAL}
+_FLOWS = {ACME: [FLOW], GLOBEX: [GLOBEX_FLOW]}
+_PROPOSALS = {ACME: [PROPOSAL], GLOBEX: [GLOBEX_PROPOSAL]}
 _TICKETS = {ACME: OPEN_TICKET, GLOBEX: GLOBEX_TICKET}
 _STARTS: list[Callable[..., Command]] = [
     builders.start_flow, builders.start_flow, builders.start_flow,
@@ -114,9 +114,9 @@ def commands(draw: st.DrawFn, world: World) -> Command:
     if build in _STARTS:
         fields["ticket"] = draw(st.sampled_from(_tickets(account_id)))
     if build is builders.start_flow:
-        fields["flow_id"] = _mostly(draw, [_FLOWS.get(account_id)], GLOBEX_FLOW, ARCHIVED_FLOW)
+        fields["flow_id"] = _mostly(draw, _FLOWS.get(account_id, []), GLOBEX_FLOW, ARCHIVED_FLOW)
     if build is builders.start_proposal:
-        own = [_PROPOSALS.get(account_id)]
+        own = _PROPOSALS.get(account_id, [])
         fields["flow_proposal_id"] = _mostly(draw, own, GLOBEX_PROPOSAL, NOBODY)
     likely = [
         session_id

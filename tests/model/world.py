@@ -36,7 +36,7 @@ OPEN_TICKET, CLOSED_TICKET, GLOBEX_TICKET = (
     TicketRef(TicketKind.INTERNAL, an_id(number)) for number in range(0x21, 0x24)
 )
 CLOSED_PSA_TICKET = TicketRef(TicketKind.PSA, "666")
-PSA_TICKETS = [TicketRef(TicketKind.PSA, name) for name in ("1", "2")]
+PSA_TICKETS = [TicketRef(TicketKind.PSA, name) for name in ("1", "2", "3", "4")]
 
 USERS = [
     a_user(id=TECH, name="Terry"),
@@ -81,20 +81,37 @@ class World:
     escalated_by: dict[str, str] = field(default_factory=dict)
     ended_by: list[tuple[str, str, str]] = field(default_factory=list)
 
+    def copy(self) -> "World":
+        """A world that goes its own way from here."""
+        return World(
+            self.users,
+            dict(self.sessions),
+            {session_id: list(walk) for session_id, walk in self.walks.items()},
+            dict(self.notes),
+            dict(self.tickets),
+            set(self.validated),
+            dict(self.escalated_by),
+            list(self.ended_by),
+        )
+
     def session(self, session_id: str) -> Session:
+        """The session as it stands."""
         return self.sessions.get(session_id, Unborn())
 
     def apply(self, command: Command, now: datetime) -> tuple[Decision, list[Happened]]:
         """Decide one command, and let happen what it brings about."""
-        context = self.context(command, now)
-        decision = decide(self.session(command.session_id), command, context)
+        decision = self.decide(command, now)
         if isinstance(decision, Rejected):
             return decision, []
-        actor = acting(command, context.user)
+        actor = acting(command, self.users.get(command.actor_id or ""))
         assert actor is not None
         return decision, [self._happen(event, command, actor) for event in decision.events]
 
-    def context(self, command: Command, now: datetime) -> Context:
+    def decide(self, command: Command, now: datetime) -> Decision:
+        """What would come of the command."""
+        return decide(self.session(command.session_id), command, self._context(command, now))
+
+    def _context(self, command: Command, now: datetime) -> Context:
         """What is known at this moment, looked up the slow way."""
         user = self.users.get(command.actor_id or "")
         if not isinstance(command, Start):

@@ -68,7 +68,6 @@ class Client:
         check: Callable[[], None] = lambda: None,
         producer_settings: Mapping[str, str] | None = None,
     ) -> None:
-        self._bootstrap = bootstrap
         self._prefix = prefix
         self._check = check
         self._producer = Producer(
@@ -200,10 +199,6 @@ class Client:
         self.flush()
         place = sent.place
         return self.wait_for("dead-letters", lambda record: original_place(record) == place)[0]
-
-    def read(self, *topics: str) -> list[Record]:
-        """Return all that is committed in some topics, each partition in its order."""
-        return read_to_the_end(self._bootstrap, self._prefix, topics)
 
     def _take(self, message: Message) -> None:
         record = _record(message, self._prefix)

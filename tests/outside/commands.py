@@ -27,6 +27,8 @@ _REQUIRED: dict[str, Json] = {
 }
 
 STARTS = ("start_flow", "start_proposal", "start_adhoc", "start_ai_build")
+EVERY_START = (*STARTS, "escalate_without_walk")
+ON_SESSIONS = ("record_step", "update_notes", "resolve", "escalate", "abandon")
 NOT_BUILT_YET = (
     "intake",
     "next_node",

@@ -8,7 +8,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import AdminClient
 from psycopg.rows import dict_row
 
-from .checker import World
+from .checker import World, check
 from .client import WRITTEN_BY_FIRSTLINE, read_to_the_end
 from .program import PARTITIONS, Installation
 from .wire import COMMAND_TOPICS, Json, Record
@@ -75,6 +75,12 @@ def wait_for_rest(installation: Installation, seconds: float = 30.0) -> None:
                 message = f"not at rest after {seconds} s: {left}\n{installation.log_tail()}"
                 raise TimeoutError(message)
             time.sleep(0.02)
+
+
+def violations(installation: Installation) -> list[str]:
+    """Wait for rest, then return what does not hold."""
+    wait_for_rest(installation)
+    return check(look(installation))
 
 
 def is_at_rest(installation: Installation) -> bool:

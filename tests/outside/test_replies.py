@@ -4,18 +4,12 @@ import json
 
 import pytest
 
-from .checker import check
 from .client import Client
 from .commands import command, encode, new_id, script
-from .look import look, wait_for_rest
+from .look import violations
 from .people import ADMIN, GLOBEX, GLOBEX_TECH
 from .program import Installation
 from .wire import Json
-
-
-def without(reply: Json, *names: str) -> Json:
-    """Return a reply without some of its fields."""
-    return {name: value for name, value in reply.items() if name not in names}
 
 
 def test_a_correlation_is_echoed_whatever_becomes_of_the_command(client: Client) -> None:
@@ -291,5 +285,4 @@ def test_every_reply_is_keyed_by_its_session(client: Client) -> None:
 def test_no_invariant_was_broken_on_the_way(client: Client, installation: Installation) -> None:
     """Looks at all that the tests above have left behind."""
     client.flush()
-    wait_for_rest(installation)
-    assert check(look(installation)) == []
+    assert violations(installation) == []

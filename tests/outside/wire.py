@@ -118,6 +118,7 @@ def _depth(text: str) -> int:
     return deepest
 
 
+@cache
 def _murmur2(data: bytes) -> int:
     """Hash as Kafka's own clients do: MurmurHash2 of Austin Appleby, 32 bits, this seed."""
     multiplier, shift, mask = 0x5BD1E995, 24, 0xFFFFFFFF

@@ -1,0 +1,181 @@
+"""A real database with two tenants, and batches of commands that are applied to it."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from consumers.apply import Applied, Batch
+from consumers.decode import decode
+from consumers.isolate import Applier
+from consumers.records import Source
+from domain.decide import Limits
+from firstline.load import load_file
+from storage.headers import unpack
+from storage.positions import Partition
+from tests.builders import ACME, FLOW, GLOBEX, GLOBEX_TECH, NOW, TECH
+from tests.consumers.wire import CHAT_TOPIC, ARecord, Json, command, encode, new_id
+
+CATALOGUE: Json = {
+    "accounts": [{"id": ACME, "name": "Acme"}, {"id": GLOBEX, "name": "Globex"}],
+    "users": [
+        {"id": TECH, "account_id": ACME, "name": "Terry", "email": "t@acme", "role": "l1_tech"},
+        {
+            "id": GLOBEX_TECH,
+            "account_id": GLOBEX,
+            "name": "Gus",
+            "email": "g@globex",
+            "role": "l1_tech",
+        },
+    ],
+    "flows": [
+        {
+            "id": FLOW,
+            "account_id": ACME,
+            "version": 1,
+            "title": "Mail",
+            "start": "done",
+            "nodes": {"done": {"type": "resolve", "text": "Solved."}},
+        }
+    ],
+}
+
+
+async def load_catalogue(folder: Path, database_url: str) -> None:
+    file = folder / "catalogue.json"
+    file.write_text(json.dumps(CATALOGUE))
+    await load_file(file, database_url)
+
+
+@dataclass
+class Desk:
+    """Applies what is sent, partition by partition, and looks at what came of it."""
+
+    engine: AsyncEngine
+    connection: asyncpg.Connection
+    ends: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+
+    @property
+    def applier(self) -> Applier:
+        return Applier(self.engine, Limits())
+
+    def batch(self, *sent: Json | bytes | None, partition: int = 0) -> Batch:
+        """What is sent next to a partition of the chat topic."""
+        start = self.ends[partition]
+        records = [
+            ARecord(
+                encode(one) if isinstance(one, dict) else one,
+                one["session_id"].encode() if isinstance(one, dict) else None,
+                partition=partition,
+                offset=offset,
+                headers=[("trace", b"\xff"), ("fl_mine", None)],
+            )
+            for offset, one in enumerate(sent, start)
+        ]
+        self.ends[partition] += len(records)
+        span = range(start, self.ends[partition])
+        items = [decode(record, Source.CHAT) for record in records]
+        return Batch(items, {Partition(CHAT_TOPIC, partition): span})
+
+    async def apply(self, *sent: Json | bytes | None, partition: int = 0) -> Applied:
+        return await self.applier.apply(self.batch(*sent, partition=partition), NOW)
+
+    async def replies(self) -> list[Json]:
+        """Every reply, in order."""
+        rows = await self.connection.fetch(
+            "select value from outbox where topic = 'replies' order by id"
+        )
+        return [json.loads(row["value"]) for row in rows]
+
+    async def answers(self) -> list[tuple[str, str]]:
+        """Every reply as command id and outcome, or what the refusal was for."""
+        return [
+            (one["command_id"], str(one.get("code") or one["outcome"]))
+            for one in await self.replies()
+        ]
+
+    async def letters(self) -> list[Mapping[str, Any]]:
+        """The rows of dead letters, in order, with ids as text."""
+        rows = await self.connection.fetch(
+            """
+            select reason, detail, topic, partition, "offset", key, headers, value,
+                account_id::text, session_id::text, command_id::text, status
+            from dead_letters order by number
+            """
+        )
+        return [dict(row) for row in rows]
+
+    async def letter_messages(self) -> list[dict[str, bytes | None]]:
+        """The headers of the dead letters that go out, in order."""
+        rows = await self.connection.fetch(
+            "select headers from outbox where topic = 'dead-letters' order by id"
+        )
+        return [{name.decode(): value for name, value in unpack(row["headers"])} for row in rows]
+
+    async def parked(self) -> set[tuple[str, str]]:
+        rows = await self.connection.fetch(
+            "select account_id::text, session_id::text from parked_sessions"
+        )
+        return {(account, session) for account, session in rows}
+
+    async def inbox(self) -> dict[str, str | None]:
+        """The outcome that is remembered for each command id; none where it is parked."""
+        rows = await self.connection.fetch("select command_id::text, reply from inbox")
+        return {
+            command_id: None if reply is None else json.loads(reply)["outcome"]
+            for command_id, reply in rows
+        }
+
+    async def events(self, session_id: str) -> list[str]:
+        """The types of a session's events, in order."""
+        rows = await self.connection.fetch(
+            "select value from outbox where topic = 'session-events' and key = $1 order by id",
+            session_id.encode(),
+        )
+        return [json.loads(row["value"])["type"].split(".")[2] for row in rows]
+
+    async def position(self, partition: int = 0) -> int:
+        found: int = await self.connection.fetchval(
+            "select next_offset from positions where topic = $1 and partition = $2",
+            CHAT_TOPIC,
+            partition,
+        )
+        return found
+
+    async def counts(self) -> dict[str, int]:
+        """How many rows each table has that a batch writes."""
+        tables = (
+            *("sessions", "session_notes", "walk_steps", "inbox", "outbox"),
+            *("dead_letters", "parked_sessions"),
+        )
+        return {
+            table: await self.connection.fetchval(f"select count(*) from {table}")
+            for table in tables
+        }
+
+
+def start(session_id: str | None = None, **fields: object) -> Json:
+    """An adhoc session on a ticket of its own."""
+    session_id = session_id or new_id()
+    mine = {"command_id": new_id(), "session_id": session_id, "ticket_id": f"T-{session_id}"}
+    return command("start_adhoc", **(mine | fields))
+
+
+def notes(session_id: str, **fields: object) -> Json:
+    """Notes for a session."""
+    return command("update_notes", **({"command_id": new_id(), "session_id": session_id} | fields))
+
+
+def resolve(session_id: str, **fields: object) -> Json:
+    """The end of a session."""
+    return command("resolve", **({"command_id": new_id(), "session_id": session_id} | fields))
+
+
+def outcomes(sent: Sequence[Json], outcome: str = "accepted") -> list[tuple[str, str]]:
+    """The answers when all of these have the same."""
+    return [(one["command_id"], outcome) for one in sent]

@@ -1,0 +1,329 @@
+"""A process that stopped for good must not stop the others: its locks, its lease, its slot."""
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import asyncpg
+import psutil
+import pytest
+
+from storage import slots
+from storage.blockers import end_blockers, watched
+from storage.database import APPLICATION_NAME
+from storage.lease import lock_key, try_lease
+from storage.slots import SlotLost, take_slot
+from tests.builders import NOW
+from tests.consumers.desk import Desk, notes, outcomes, start
+from tests.consumers.wire import new_id
+
+# Locks a session as a batch does, and stops in the middle of a COPY: no time-out of any connection
+# reaches it there.
+STOPS_IN_COPY = """
+import asyncio, os, signal, sys
+from storage.database import begin, connect
+from storage import sessions
+
+def rows():
+    for position in range(1, 200_000):
+        if position == 100_000:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        yield (sys.argv[2], position, "n1", "", None, "Yes", None, None)
+
+async def main():
+    async with begin(connect(sys.argv[1])) as tx:
+        await sessions.lock(tx, [sys.argv[2]])
+        columns = "session_id position node_id question option_id answer note recorded_at"
+        await tx.copy("walk_steps", columns.split(), rows())
+
+asyncio.run(main())
+"""
+HOLDS_A_LEASE = """
+import asyncio, sys
+from storage.lease import lock_key, try_lease
+
+async def main():
+    lease = await try_lease(sys.argv[1], "the-lease")
+    print("taken", flush=True)
+    await lease.hold()
+    print("lost", flush=True)
+
+asyncio.run(main())
+"""
+HOLDS_A_SLOT = """
+import asyncio, sys
+from storage.slots import take_slot
+
+async def main():
+    slot = await take_slot(sys.argv[1], "t.")
+    print(slot.number, flush=True)
+    await slot.hold()
+
+asyncio.run(main())
+"""
+
+Process = subprocess.Popen[str]
+
+
+@contextmanager
+def running(script: str, *arguments: str) -> Iterator[Process]:
+    """A process of its own, which is killed at the end."""
+    with subprocess.Popen(
+        [sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+async def line(process: Process) -> str:
+    """The next line that the process prints."""
+    assert process.stdout is not None
+    return (await asyncio.to_thread(process.stdout.readline)).strip()
+
+
+async def until_it_stops(process: Process) -> None:
+    watched = psutil.Process(process.pid)
+    async with asyncio.timeout(20):
+        while watched.status() != psutil.STATUS_STOPPED:
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def connected(database_url: str, name: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database_url, server_settings={"application_name": name})
+    try:
+        yield connection
+    finally:
+        connection.terminate()
+
+
+@asynccontextmanager
+async def locking(
+    database_url: str, session: str, name: str = APPLICATION_NAME
+) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that holds a session's lock."""
+    async with connected(database_url, name) as connection:
+        await connection.execute("begin")
+        await lock(connection, session)
+        yield connection
+
+
+async def lock(connection: asyncpg.Connection, session: str) -> None:
+    await connection.execute("select from sessions where id = $1 for update", session)
+
+
+async def waiting(desk: Desk, backends: int = 1) -> None:
+    """Return once so many backends of the program wait for a lock."""
+    async with asyncio.timeout(10):
+        while backends > await desk.connection.fetchval(
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+            " and application_name = 'firstline' and datname = current_database()"
+        ):
+            pass
+
+
+def pid(connection: asyncpg.Connection) -> int:
+    found: int = connection.get_server_pid()
+    return found
+
+
+# -- locks ------------------------------------------------------------------------------------
+
+
+async def test_a_process_that_stopped_inside_copy_is_ended_and_the_batch_goes_on(
+    desk: Desk, database_url: str
+) -> None:
+    one = start()
+    await desk.apply(one)
+    behind = notes(one["session_id"])
+    with running(STOPS_IN_COPY, database_url, one["session_id"]) as stopped:
+        await until_it_stops(stopped)
+        batch = desk.batch(behind)
+        before = time.monotonic()
+        async with asyncio.timeout(19), watched(database_url):  # the lock's own time-out is 20 s
+            await desk.applier.apply(batch, NOW)
+        took = time.monotonic() - before
+
+    assert await desk.answers() == outcomes([one, behind])
+    assert (await desk.counts())["walk_steps"] == 0
+    assert took > 4.5
+
+
+async def test_of_those_who_wait_for_each_other_only_the_one_who_does_not_is_ended(
+    desk: Desk, database_url: str
+) -> None:
+    sessions = [new_id(), new_id()]
+    await desk.apply(*(start(session) for session in sessions))
+    async with (
+        locking(database_url, sessions[0]) as root,
+        locking(database_url, sessions[1]) as middle,
+        connected(database_url, APPLICATION_NAME) as last,
+    ):
+        waiters = [
+            asyncio.ensure_future(lock(middle, sessions[0])),
+            asyncio.ensure_future(lock(last, sessions[1])),
+        ]
+        await waiting(desk, 2)
+        assert await end_blockers(database_url, patience=0) == [pid(root)]
+        await waiters[0]
+        await middle.execute("commit")
+        await waiters[1]
+
+
+async def test_somebody_who_waits_for_a_stranger_is_not_ended(
+    desk: Desk, database_url: str
+) -> None:
+    """However long: the batch behind it, and it itself, go on once the stranger is done."""
+    sessions = [new_id(), new_id()]
+    await desk.apply(*(start(session) for session in sessions))
+    async with (
+        locking(database_url, sessions[0], "a migration") as stranger,
+        locking(database_url, sessions[1]) as slow,
+    ):
+        behind_stranger = asyncio.ensure_future(lock(slow, sessions[0]))
+        await waiting(desk, 1)
+        batch = asyncio.ensure_future(desk.apply(notes(sessions[1])))
+        await waiting(desk, 2)
+        assert await end_blockers(database_url, patience=0) == []
+        await stranger.execute("commit")
+        await behind_stranger
+        await slow.execute("commit")
+        await batch
+
+    assert len(await desk.answers()) == 3
+
+
+async def test_nobody_is_ended_before_somebody_has_waited_for_long(
+    desk: Desk, database_url: str
+) -> None:
+    one = start()
+    await desk.apply(one)
+    async with locking(database_url, one["session_id"]) as holder:
+        batch = asyncio.ensure_future(desk.apply(notes(one["session_id"])))
+        await waiting(desk)
+        assert await end_blockers(database_url) == []
+        await holder.execute("commit")
+        await batch
+
+
+async def test_nobody_is_ended_for_a_lock_that_nobody_wants(desk: Desk, database_url: str) -> None:
+    one = start()
+    await desk.apply(one)
+    async with locking(database_url, one["session_id"]) as holder:
+        assert await end_blockers(database_url, patience=0) == []
+        await holder.execute("commit")
+
+
+# -- leases and slots -------------------------------------------------------------------------
+
+
+async def test_a_stopped_process_loses_its_lease_and_learns_of_it(database_url: str) -> None:
+    with running(HOLDS_A_LEASE, database_url) as holder:
+        assert await line(holder) == "taken"
+        assert await try_lease(database_url, "the-lease") is None
+        holder.send_signal(signal.SIGSTOP)
+        before = time.monotonic()
+        async with asyncio.timeout(15):
+            while (lease := await try_lease(database_url, "the-lease")) is None:
+                await asyncio.sleep(0.05)
+        took = time.monotonic() - before
+        holder.send_signal(signal.SIGCONT)
+        assert await line(holder) == "lost"
+        assert await try_lease(database_url, "the-lease") is None
+        await lease.release()
+
+    assert took > 3
+
+
+async def test_a_lease_is_kept_by_giving_signs_of_life(database_url: str) -> None:
+    lease = await try_lease(database_url, "the-lease")
+    assert lease is not None
+    holding = asyncio.ensure_future(lease.hold())
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(6.5):  # more than a silent one is given
+            await holding
+    assert await try_lease(database_url, "the-lease") is None
+    await lease.release()
+    again = await try_lease(database_url, "the-lease")
+    assert again is not None
+    await again.release()
+
+
+async def test_leases_have_names(database_url: str) -> None:
+    leases = [
+        await try_lease(database_url, name) for name in ("t.relay-0", "t.relay-1", "u.relay-0")
+    ]
+    for lease in leases:
+        assert lease is not None
+        await lease.release()
+
+
+async def test_a_killed_worker_leaves_its_slot_free_and_unclean(database_url: str) -> None:
+    with running(HOLDS_A_SLOT, database_url) as first:
+        assert await line(first) == "0"
+        second = await take_slot(database_url, "t.")
+        elsewhere = await take_slot(database_url, "u.")
+        assert (second.number, second.unclean) == (1, False)
+        assert (elsewhere.number, elsewhere.unclean) == (0, False)
+        first.kill()
+        first.wait()
+
+        third = await next_slot(database_url, 0)
+        assert third.unclean
+        for slot in (second, elsewhere, third):
+            await slot.leave()
+    again = await take_slot(database_url, "t.")
+    assert (again.number, again.unclean) == (0, False)
+    await again.leave()
+
+
+async def next_slot(database_url: str, number: int) -> slots.Slot:
+    """Take slots until it is that one: Postgres hears of the death a moment later."""
+    async with asyncio.timeout(2):
+        while (slot := await take_slot(database_url, "t.")).number != number:
+            await slot.leave()
+    return slot
+
+
+async def test_a_slot_is_taken_again_where_postgres_was_away(desk: Desk, database_url: str) -> None:
+    slot = await take_slot(database_url, "t.")
+    lost = slot.lease
+    holding = asyncio.ensure_future(slot.hold())
+    await end_leases(desk)
+    async with asyncio.timeout(10):
+        while slot.lease is lost:
+            await asyncio.sleep(0.02)
+    assert (await take_slot(database_url, "t.")).number == 1
+    holding.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await holding
+    await slot.leave()
+
+
+async def test_a_slot_that_somebody_else_took_is_lost(
+    desk: Desk, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "_RETAKE_SECONDS", 0.5)
+    slot = await take_slot(database_url, "t.")
+    async with connected(database_url, "another") as another:
+        waiter = asyncio.ensure_future(
+            another.execute("select pg_advisory_lock($1)", lock_key(slot.lease.name))
+        )
+        await end_leases(desk)
+        await waiter
+        with pytest.raises(SlotLost, match="slot 0"):
+            await slot.hold()
+
+
+async def end_leases(desk: Desk) -> None:
+    await desk.connection.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where application_name = 'firstline-lease' and datname = current_database()"
+    )

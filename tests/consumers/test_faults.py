@@ -1,0 +1,411 @@
+"""What goes wrong, each really brought about, and what becomes of the batch."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from consumers import save
+from consumers.isolate import DeploymentWrong, Unavailable
+from storage.database import begin, connect
+from storage.faults import Fault, classify, describe
+from tests.builders import ACME, FLOW, NOW, TECH, an_id
+from tests.consumers.desk import Desk, notes, outcomes, start
+from tests.consumers.wire import command, new_id
+
+CANARY = "canary7Q2x"
+
+
+class Gate:
+    """Stops batches as they are about to save, so many at a time, until it is opened."""
+
+    def __init__(self, batches: int = 1) -> None:
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+        self._expected = batches
+        self._waiting = 0
+
+    async def wait(self) -> None:
+        self._waiting += 1
+        if self._waiting == self._expected:
+            self.reached.set()
+        await self.opened.wait()
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Gate]:
+    """Puts a gate in front of saving."""
+
+    def put(batches: int = 1) -> Gate:
+        gate = Gate(batches)
+
+        async def gated(*arguments: Any) -> None:  # noqa: ANN401 - those of save
+            await gate.wait()
+            await save.save(*arguments)
+
+        monkeypatch.setattr("consumers.apply.save", gated)
+        return gate
+
+    return put
+
+
+# -- again ------------------------------------------------------------------------------------
+
+
+async def test_one_command_in_two_batches_at_once_has_one_effect_and_two_answers(
+    desk: Desk, gate: Callable[..., Gate]
+) -> None:
+    """Both find the id unknown, and the primary key decides."""
+    both = gate(2)
+    one = start()
+    batches = [desk.batch(one, start(), partition=number) for number in (0, 1)]
+    applying = [asyncio.ensure_future(desk.applier.apply(batch, NOW)) for batch in batches]
+    await both.reached.wait()
+    both.opened.set()
+    await asyncio.gather(*applying)
+
+    answers = [reply for reply in await desk.replies() if reply["command_id"] == one["command_id"]]
+    assert [answer["outcome"] for answer in answers] == ["accepted"] * 2
+    assert sorted(answer["duplicate"] for answer in answers) == [False, True]
+    assert await desk.events(one["session_id"]) == ["started"]
+    assert (await desk.counts())["sessions"] == 3
+
+
+async def test_of_two_starts_on_one_ticket_at_once_one_comes_to_be(
+    desk: Desk, gate: Callable[..., Gate]
+) -> None:
+    both = gate(2)
+    sent = [start(ticket_id="10045"), start(ticket_id="10045")]
+    applying = [
+        asyncio.ensure_future(desk.applier.apply(desk.batch(one, partition=number), NOW))
+        for number, one in enumerate(sent)
+    ]
+    await both.reached.wait()
+    both.opened.set()
+    await asyncio.gather(*applying)
+
+    assert sorted(outcome for _, outcome in await desk.answers()) == [
+        *("accepted", "ticket_has_active_session")
+    ]
+
+
+async def test_a_user_who_is_deleted_during_a_start_may_not_start(
+    desk: Desk, gate: Callable[..., Gate]
+) -> None:
+    """The foreign key fails the batch, and the next try finds nobody."""
+    one = start()
+    saving = gate()
+    applying = asyncio.ensure_future(desk.apply(one))
+    await saving.reached.wait()
+    await desk.connection.execute("delete from users where id = $1", TECH)
+    saving.opened.set()
+    await applying
+
+    assert await desk.answers() == outcomes([one], "forbidden")
+
+
+async def test_a_flow_that_is_deleted_during_a_start_is_unknown(
+    desk: Desk, gate: Callable[..., Gate]
+) -> None:
+    one = command("start_flow", command_id=new_id(), session_id=new_id())
+    saving = gate()
+    applying = asyncio.ensure_future(desk.apply(one))
+    await saving.reached.wait()
+    await desk.connection.execute("delete from flows where id = $1", FLOW)
+    saving.opened.set()
+    await applying
+
+    assert await desk.answers() == outcomes([one], "unknown_flow")
+
+
+async def test_an_account_that_is_being_deleted_is_waited_for(desk: Desk) -> None:
+    one = start()
+    deleting = desk.connection.transaction()
+    await deleting.start()
+    await desk.connection.execute("delete from accounts where id = $1", ACME)
+    applying = asyncio.ensure_future(desk.apply(one))
+    await somebody_waits(desk)
+    await deleting.commit()
+    await applying
+
+    assert await desk.answers() == outcomes([one], "forbidden")
+
+
+async def test_a_deadlock_is_tried_again(desk: Desk) -> None:
+    sessions = sorted([new_id(), new_id()])
+    await desk.apply(*(start(session) for session in sessions))
+    other = desk.connection
+    await other.execute("set deadlock_timeout = '20s'")  # so that it is the batch that gives up
+    locking = other.transaction()
+    await locking.start()
+    await lock(other, sessions[1])
+    sent = [notes(session) for session in sessions]
+    applying = asyncio.ensure_future(desk.apply(*sent))
+    await somebody_waits(desk)
+    await lock(other, sessions[0])
+    await locking.commit()
+    applied = await applying
+
+    assert applied.records == 2
+    assert (await desk.answers())[2:] == outcomes(sent)
+
+
+async def test_statements_that_were_prepared_before_the_schema_changed_are_tried_again(
+    desk: Desk,
+) -> None:
+    await desk.apply(start())
+    await desk.connection.execute("alter table users alter column name type varchar(300)")
+    one = start()
+    await desk.apply(one)
+
+    assert (await desk.answers())[1:] == outcomes([one])
+
+
+# -- wait -------------------------------------------------------------------------------------
+
+
+async def test_a_connection_that_is_ended_before_the_commit_leaves_nothing_behind(
+    desk: Desk, gate: Callable[..., Gate]
+) -> None:
+    batch = desk.batch(*(sent := [start(), start()]))
+    saving = gate()
+    applying = asyncio.ensure_future(desk.applier.apply(batch, NOW))
+    await saving.reached.wait()
+    before = await desk.counts()
+    await desk.connection.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where application_name = 'firstline' and datname = current_database()"
+    )
+    saving.opened.set()
+    with pytest.raises(Unavailable):
+        await applying
+    assert await desk.counts() == before
+
+    applied = await desk.applier.apply(batch, NOW)
+
+    assert (applied.records, applied.repeated) == (2, 0)
+    assert await desk.answers() == outcomes(sent)
+
+
+@pytest.mark.parametrize("committed", [True, False])
+async def test_a_connection_that_is_cut_during_the_commit_leaves_the_answer_to_the_positions(
+    desk: Desk,
+    database_url: str,
+    committed: bool,  # noqa: FBT001 - an example
+) -> None:
+    sent = [start(), start()]
+    batch = desk.batch(*sent)
+    async with cutting_proxy(database_url, behind_commit=committed) as url:
+        engine = connect(url)
+        with pytest.raises(Unavailable):
+            await Desk(engine, desk.connection).applier.apply(batch, NOW)
+        await engine.dispose()
+    assert await desk.answers() == (outcomes(sent) if committed else [])
+
+    applied = await desk.applier.apply(batch, NOW)
+
+    assert (applied.records, applied.repeated) == ((0, 2) if committed else (2, 0))
+    assert await desk.answers() == outcomes(sent)
+    assert (await desk.counts())["sessions"] == 2
+
+
+async def test_a_server_that_is_not_there_is_waited_for(desk: Desk, database_url: str) -> None:
+    nobody = make_url(database_url).set(port=1).render_as_string(hide_password=False)
+    engine = connect(nobody)
+    with pytest.raises(Unavailable):
+        await Desk(engine, desk.connection).apply(start())
+    assert await desk.letters() == []
+
+
+async def test_a_race_without_an_end_is_waited_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def racing(*_: object) -> None:
+        raise asyncpg.SerializationError
+
+    monkeypatch.setattr("consumers.apply.save", racing)
+    with pytest.raises(Unavailable):
+        await desk.apply(start(), start())
+    assert (await desk.counts())["dead_letters"] == 0
+
+
+# -- stop -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "alter table outbox rename to elsewhere",
+        "alter table sessions drop column reason cascade",
+        "drop view session_walks; drop table session_notes",
+    ],
+)
+async def test_a_database_that_is_not_as_it_should_be_stops_the_worker(
+    desk: Desk, statement: str
+) -> None:
+    one = start()
+    await desk.apply(one)
+    await desk.connection.execute(statement)
+    with pytest.raises(DeploymentWrong):
+        await desk.apply(notes(one["session_id"]))
+    assert await desk.position() == 1
+    assert await desk.letters() == []
+
+
+# -- the classes, statement by statement ------------------------------------------------------
+
+OWN, AGAIN, WAIT, STOP = Fault.OWN, Fault.AGAIN, Fault.WAIT, Fault.STOP
+
+
+STATEMENTS = {
+    f"select '{CANARY}'::uuid": OWN,
+    f"select '{CANARY}'::json": OWN,
+    "select '\"\\u0000\"'::jsonb ->> 0": OWN,
+    "select 1 / 0": OWN,
+    "select 9223372036854775807 + 1": OWN,
+    "select '294276-13-01'::timestamptz": OWN,
+    "insert into accounts (id) values (gen_random_uuid())": OWN,
+    "insert into positions values ('t', 0, -1)": OWN,
+    "insert into accounts select * from accounts": AGAIN,
+    f"insert into articles values ('{an_id(1)}', '{an_id(2)}', '', null, '')": AGAIN,
+    "set local lock_timeout = '1ms'; lock table inbox": AGAIN,
+    "set local statement_timeout = '1ms'; select pg_sleep(1)": WAIT,
+    "select pg_terminate_backend(pg_backend_pid())": WAIT,
+    "select pg_cancel_backend(pg_backend_pid())": WAIT,
+    "select * from nowhere": STOP,
+    "select nothing from accounts": STOP,
+    "select no_such_function()": STOP,
+    "selec": STOP,
+}
+
+
+async def test_an_error_of_postgres_has_its_class(desk: Desk) -> None:
+    found = {}
+    async with desk.connection.transaction():
+        await desk.connection.execute("lock table inbox")
+        for statement in STATEMENTS:
+            error = await failure(desk.engine, statement)
+            found[statement] = classify(error)
+            assert CANARY not in describe(error)
+    assert found == STATEMENTS
+
+
+@pytest.mark.parametrize("value", ["\ud800", 7])
+async def test_a_value_that_the_driver_refuses_is_the_record_s_own_fault(
+    desk: Desk, value: object
+) -> None:
+    assert classify(await failure(desk.engine, "select $1::text", value)) is OWN
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (ConnectionResetError(), WAIT),
+        (ConnectionRefusedError(), WAIT),
+        (TimeoutError(), WAIT),
+        (asyncpg.InterfaceError("connection is closed"), WAIT),
+        (asyncpg.TooManyConnectionsError(), WAIT),
+        (asyncpg.CannotConnectNowError(), WAIT),
+        (asyncpg.DiskFullError(), WAIT),
+        (asyncpg.OutOfMemoryError(), WAIT),
+        (asyncpg.AdminShutdownError(), WAIT),
+        (asyncpg.CrashShutdownError(), WAIT),
+        (asyncpg.SerializationError(), AGAIN),
+        (asyncpg.DeadlockDetectedError(), AGAIN),
+        (asyncpg.StatementTooComplexError(), OWN),
+        (asyncpg.InsufficientPrivilegeError(), STOP),
+        (RuntimeError(CANARY), OWN),
+        (RecursionError(), OWN),
+        (KeyError(CANARY), OWN),
+    ],
+)
+def test_an_error_has_its_class(error: Exception, fault: Fault) -> None:
+    assert classify(error) is fault
+    assert CANARY not in describe(error)
+
+
+# -- the ways to bring it about ---------------------------------------------------------------
+
+
+async def failure(engine: AsyncEngine, statement: str, *arguments: object) -> Exception:
+    """What a transaction raises."""
+    try:
+        async with begin(engine) as tx:
+            await tx.execute(statement, *arguments)
+    except Exception as error:  # noqa: BLE001 - that is the point
+        return error
+    pytest.fail("nothing went wrong")
+
+
+async def somebody_waits(desk: Desk) -> None:
+    """Return once a backend of the program waits for a lock."""
+    async with asyncio.timeout(10):
+        while not await desk.connection.fetchval(
+            """
+            select exists (
+                select from pg_stat_activity where wait_event_type = 'Lock'
+                    and application_name = 'firstline' and datname = current_database()
+            )
+            """
+        ):
+            # Within a transaction the view stays as it was looked at first.
+            await desk.connection.execute("select pg_stat_clear_snapshot()")
+
+
+async def lock(connection: asyncpg.Connection, session_id: str) -> None:
+    await connection.execute("select from sessions where id = $1 for update", session_id)
+
+
+@asynccontextmanager
+async def cutting_proxy(database_url: str, *, behind_commit: bool) -> AsyncIterator[str]:
+    """A way to the database that ends at the first COMMIT: before it arrives, or behind it."""
+    server = make_url(database_url)
+    ways: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(server.host, server.port)
+        cut = asyncio.Event()
+        forth = asyncio.ensure_future(_requests(reader, back, cut, behind_commit=behind_commit))
+        ways.update((forth, home := asyncio.ensure_future(_answers(there, writer, cut))))
+        await asyncio.wait({forth, home}, return_when=asyncio.FIRST_COMPLETED)
+        writer.close()
+        back.close()
+
+    proxy = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = proxy.sockets[0].getsockname()[1]
+    try:
+        yield server.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+    finally:
+        proxy.close()
+        await asyncio.gather(*ways, return_exceptions=True)
+
+
+async def _requests(
+    client: asyncio.StreamReader,
+    server: asyncio.StreamWriter,
+    cut: asyncio.Event,
+    *,
+    behind_commit: bool,
+) -> None:
+    while data := await client.read(65_536):
+        if b"COMMIT" in data:
+            if not behind_commit:
+                return
+            cut.set()
+        server.write(data)
+        await server.drain()
+
+
+async def _answers(
+    server: asyncio.StreamReader, client: asyncio.StreamWriter, cut: asyncio.Event
+) -> None:
+    while data := await server.read(65_536):
+        if cut.is_set():
+            return  # it has committed, and nobody is told
+        client.write(data)
+        await client.drain()

@@ -1,0 +1,223 @@
+"""Reading from the real Kafka: past every record, and with no offset unaccounted for."""
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from consumers.raw_consumer import RawConsumer
+from firstline.servers import Servers
+from storage.positions import Partition
+from tests.consumers.raw_records import CODECS, Raw, send
+
+HOSTILE = [(b"\xff\xfe", b"1"), (b"plain", b"2"), (b"\x80", None), (b"", b"\xff")]
+REPLACED = (("\ufffd\ufffd", b"1"), ("plain", b"2"), ("\ufffd", None), ("", b"\xff"))
+
+
+class Reader:
+    """A consumer of every partition of a topic, and what it has read."""
+
+    def __init__(self, consumer: RawConsumer, partitions: list[TopicPartition]) -> None:
+        self.consumer = consumer
+        self.values: dict[int, list[bytes]] = {partition.partition: [] for partition in partitions}
+        self.records: list[Any] = []
+        self.spans: dict[Partition, list[range]] = {
+            Partition(*partition): [range(0)] for partition in partitions
+        }
+
+    async def read_once(self, max_records: int = 1_000) -> None:
+        fetched = await self.consumer.getmany(timeout_ms=500, max_records=max_records)
+        for partition, records in fetched.items():
+            self.records += records
+            self.values[partition.partition] += [record.value for record in records]
+        for partition, span in self.consumer.spans.items():
+            self.spans[partition].append(span)
+
+    async def read(self, count: int, max_records: int = 1_000) -> None:
+        """Read until there are so many records, and check that the spans leave no gap."""
+        while len(self.records) < count:
+            await self.read_once(max_records)
+        assert len(self.records) == count
+        for spans in self.spans.values():
+            assert all(one.stop == other.start for one, other in pairwise(spans))
+
+
+@pytest.fixture
+async def topic(servers: Servers) -> str:
+    name = f"raw-{secrets.token_hex(4)}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers.kafka_bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(name, 3, 1)])
+    await admin.close()
+    return name
+
+
+@pytest.fixture
+async def producer(servers: Servers) -> AsyncIterator[AIOKafkaProducer]:
+    async with AIOKafkaProducer(bootstrap_servers=servers.kafka_bootstrap) as producer:
+        yield producer
+
+
+StartReading = Callable[[], Awaitable[Reader]]
+
+
+@pytest.fixture
+async def start_reading(servers: Servers, topic: str) -> AsyncIterator[StartReading]:
+    """Begins to read, at the beginning: what is there by then comes in one fetch."""
+    async with AsyncExitStack() as stack:
+
+        async def start() -> Reader:
+            consumer = await stack.enter_async_context(
+                RawConsumer(
+                    bootstrap_servers=servers.kafka_bootstrap,
+                    group_id=None,
+                    isolation_level="read_committed",
+                    enable_auto_commit=False,
+                )
+            )
+            partitions = [TopicPartition(topic, number) for number in range(3)]
+            consumer.assign(partitions)
+            for partition in partitions:
+                consumer.seek(partition, 0)
+            return Reader(consumer, partitions)
+
+        yield start
+
+
+def marks(*numbers: int) -> list[bytes]:
+    return [str(number).encode() for number in numbers]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+async def test_a_header_key_that_is_not_utf_8_is_replaced_and_nothing_else(
+    producer: AIOKafkaProducer, topic: str, start_reading: StartReading, codec: str
+) -> None:
+    records = [
+        Raw(b"0" * 200, b"key", HOSTILE),
+        Raw(None, None, HOSTILE),
+        Raw(b"", b"", [(b"plain", b"1")]),
+    ]
+    await send(producer, topic, 1, records, codec=codec)
+
+    reader = await start_reading()
+    await reader.read(3)
+
+    assert [(one.offset, one.key, one.value, one.headers) for one in reader.records] == [
+        (0, b"key", b"0" * 200, REPLACED),
+        (1, None, None, REPLACED),
+        (2, b"", b"", (("plain", b"1"),)),
+    ]
+    assert {(one.topic, one.partition) for one in reader.records} == {(topic, 1)}
+
+
+@pytest.mark.parametrize("hostile", [{0}, {2}, {4}, {0, 4}, {1, 2}, {0, 1, 2, 3, 4}])
+@pytest.mark.parametrize("together", [True, False])
+async def test_wherever_such_records_lie_all_are_read_once_and_in_order(
+    producer: AIOKafkaProducer,
+    topic: str,
+    start_reading: StartReading,
+    hostile: set[int],
+    together: bool,  # noqa: FBT001 - an example
+) -> None:
+    records = [
+        Raw(mark, headers=HOSTILE if number in hostile else [])
+        for number, mark in enumerate(marks(*range(5)))
+    ]
+    for batch in [records] if together else [[record] for record in records]:
+        await send(producer, topic, 0, batch)
+
+    reader = await start_reading()
+    await reader.read(5)
+    await send(producer, topic, 0, [Raw(b"later")])
+    await reader.read(6)
+
+    assert reader.values[0] == [*marks(*range(5)), b"later"]
+
+
+async def test_what_lies_in_other_partitions_is_not_lost_with_it(
+    producer: AIOKafkaProducer, topic: str, start_reading: StartReading
+) -> None:
+    """The call that meets the record has taken theirs already, and raises."""
+    for partition in (0, 2):
+        await send(producer, topic, partition, [Raw(mark) for mark in marks(*range(50))])
+    await send(producer, topic, 1, [Raw(b"good"), Raw(b"bad", headers=HOSTILE), Raw(b"good")])
+
+    reader = await start_reading()
+    await reader.read(103)
+
+    assert reader.values[0] == reader.values[2] == marks(*range(50))
+    assert reader.values[1] == [b"good", b"bad", b"good"]
+
+
+async def test_a_fetch_is_shared_by_the_partitions_and_stays_within_bounds(
+    producer: AIOKafkaProducer, topic: str, start_reading: StartReading
+) -> None:
+    for partition in range(3):
+        records = [Raw(mark, headers=HOSTILE) for mark in marks(*range(40))]
+        await send(producer, topic, partition, records)
+
+    reader = await start_reading()
+    before = 0
+    while before < 120:
+        await reader.read_once(max_records=12)
+        assert len(reader.records) - before <= 12
+        before = len(reader.records)
+
+    assert all(values == marks(*range(40)) for values in reader.values.values())
+
+
+async def test_what_was_aborted_is_covered_and_never_read(
+    servers: Servers, producer: AIOKafkaProducer, topic: str, start_reading: StartReading
+) -> None:
+    async with AIOKafkaProducer(
+        bootstrap_servers=servers.kafka_bootstrap, transactional_id=f"{topic}-sender"
+    ) as sender:
+        for number, mark in enumerate(marks(*range(6))):
+            await sender.begin_transaction()
+            headers = HOSTILE if number in {0, 1, 3, 4} else []
+            await send(sender, topic, 0, [Raw(mark, headers=headers)], transactional=True)
+            if number % 2:
+                await sender.commit_transaction()
+            else:
+                await sender.abort_transaction()
+    last = await send(producer, topic, 0, [Raw(b"last", headers=HOSTILE)])
+
+    reader = await start_reading()
+    await reader.read(4)
+
+    assert reader.values[0] == [*marks(1, 3, 5), b"last"]
+    assert reader.spans[Partition(topic, 0)][-1].stop == last + 1
+
+
+async def test_polling_while_paused_loses_nothing_of_a_partition_that_is_not(
+    producer: AIOKafkaProducer, topic: str, start_reading: StartReading
+) -> None:
+    """As one that a rebalance has just brought."""
+    await send(producer, topic, 0, [Raw(mark) for mark in marks(0, 1, 2)])
+    await send(producer, topic, 1, [Raw(b"bad", headers=HOSTILE)])
+
+    reader = await start_reading()
+    await reader.read_once(max_records=1)
+    for _ in range(20):
+        await reader.consumer.poll_paused()
+    await reader.read(4)
+
+    assert reader.values == {0: marks(0, 1, 2), 1: [b"bad"], 2: []}
+
+
+async def test_reading_starts_where_it_is_told_to(
+    producer: AIOKafkaProducer, topic: str, start_reading: StartReading
+) -> None:
+    await send(producer, topic, 0, [Raw(mark, headers=HOSTILE) for mark in marks(*range(5))])
+
+    reader = await start_reading()
+    reader.consumer.seek(TopicPartition(topic, 0), 3)
+    await reader.read_once()
+
+    assert reader.values[0] == marks(3, 4)
+    assert reader.spans[Partition(topic, 0)][-1] == range(3, 5)

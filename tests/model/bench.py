@@ -1,0 +1,216 @@
+"""A real database that can be cleared, and a process in front of it that can be killed.
+
+What dies is simulated by an exception that nothing catches; that it comes before or after Postgres
+has committed, and whether anybody learned of the commit, is all that tells one death from another.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, TypeVar
+
+import asyncpg
+from sqlalchemy.util import await_only
+
+from domain.tickets import Ticket
+from storage import database
+from tests.builders import ACME, GLOBEX
+from tests.model.world import (
+    ARCHIVED_FLOW,
+    ENGINEER,
+    FLOW,
+    FLOW_VERSIONS,
+    FORMER,
+    PROPOSALS,
+    TICKETS,
+    USERS,
+)
+
+Result = TypeVar("Result")
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+class AnswerLost(OSError):
+    """The connection is gone before Postgres could say that it committed."""
+
+
+class Death(Enum):
+    """When a process dies, seen from a commit or from a publication."""
+
+    BEFORE = auto()
+    AFTER = auto()
+    ANSWER_LOST = auto()
+
+
+@dataclass(slots=True)
+class Fuse:
+    """A death that comes with the ``count``-th of several things."""
+
+    death: Death
+    count: int = 1
+
+    def burn(self) -> Death | None:
+        """The death, where this is the one that it comes with."""
+        self.count -= 1
+        return self.death if self.count == 0 else None
+
+    @property
+    def burnt(self) -> bool:
+        return self.count <= 0
+
+
+@dataclass(slots=True)
+class Gate:
+    """Where the first transaction that wants to commit stands still until it is let through."""
+
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def stand_still(self) -> None:
+        """Wait, within SQLAlchemy's own waiting."""
+        if not self.reached.is_set():
+            self.reached.set()
+            await_only(self.open.wait())
+
+
+class Bench:
+    """One database, an engine for the program under test, and a connection of our own."""
+
+    def __init__(self, database_url: str) -> None:
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self.at_commit: Fuse | None = None
+        self.gate: Gate | None = None
+        self.engine = database.connect(database_url)
+        dialect: Any = self.engine.sync_engine.dialect
+        dialect.do_commit = self._fused(dialect.do_commit)
+        self.connection: asyncpg.Connection = self.run(asyncpg.connect(database_url))
+        self.run(_fill(self.connection))
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run to the end in an event loop of our own."""
+        return self._runner.run(work)
+
+    async def at_once(
+        self, first: Awaitable[Result], second: Awaitable[Result]
+    ) -> list[Result | BaseException]:
+        """Have the second go as far as it can while the first is about to commit; return both."""
+        self.gate = gate = Gate()
+        works = [asyncio.ensure_future(first)]
+        reached = asyncio.ensure_future(gate.reached.wait())
+        await asyncio.wait({*works, reached}, return_when=asyncio.FIRST_COMPLETED)
+        reached.cancel()
+        works.append(asyncio.ensure_future(second))
+        while not works[1].done() and not await self.connection.fetchval(_SOMEBODY_WAITS):
+            pass
+        gate.open.set()
+        outcomes = await asyncio.gather(*works, return_exceptions=True)
+        self.gate = None
+        return outcomes
+
+    def clear(self) -> None:
+        """Leave nothing in the database but what it began with."""
+        self.at_commit = None
+        self.run(_clear(self.connection))
+
+    def close(self) -> None:
+        self.run(self.connection.close())
+        self.run(self.engine.dispose())
+        self._runner.close()
+
+    def _fused(self, do_commit: Callable[[Any], None]) -> Callable[[Any], None]:
+        def commit(connection: object) -> None:
+            if self.gate is not None:
+                self.gate.stand_still()
+            death = self.at_commit and self.at_commit.burn()
+            if death is Death.BEFORE:
+                raise Killed
+            do_commit(connection)
+            if death is Death.AFTER:
+                raise Killed
+            if death is Death.ANSWER_LOST:
+                raise AnswerLost
+
+        return commit
+
+
+_SOMEBODY_WAITS = """
+    select exists (
+        select from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'
+    )
+"""
+
+
+async def _fill(connection: asyncpg.Connection) -> None:
+    """What accounts bring along: users, recipients, flows, proposals."""
+    await connection.executemany(
+        "insert into accounts (id, name, default_recipients) values ($1, 'An account', $2)",
+        [(ACME, ["oncall@acme.example"]), (GLOBEX, [])],
+    )
+    await connection.executemany(
+        """
+        insert into users (id, account_id, name, email, role, l1_coverage, deleted_at)
+        values ($1, $2, $3, $4, $5, $6, case when $7 then now() end)
+        """,
+        [
+            (
+                user.id,
+                user.account_id,
+                user.name,
+                f"{user.name.lower()}@acme.example",
+                user.role,
+                user.l1_coverage,
+                user.deleted,
+            )
+            for user in USERS
+        ],
+    )
+    await connection.executemany(
+        "insert into recipients (account_id, reason_category, user_id) values ($1, $2, $3)",
+        [(ACME, "network", ENGINEER), (ACME, "network", FORMER), (ACME, "fire", FORMER)],
+    )
+    await connection.executemany(
+        "insert into flows (account_id, id, archived) values ($1, $2, $3)",
+        [*((*key, False) for key in FLOW_VERSIONS), (ACME, ARCHIVED_FLOW, True)],
+    )
+    await connection.executemany(
+        """
+        insert into flow_versions (account_id, flow_id, version, title, start, nodes)
+        values ($1, $2, $3, 'Mail', 'n1', '{}')
+        """,
+        [
+            *((*key, version) for key, version in FLOW_VERSIONS.items()),
+            (ACME, FLOW, 1),
+            (ACME, ARCHIVED_FLOW, 1),
+        ],
+    )
+    await connection.executemany(
+        """
+        insert into flow_proposals (account_id, id, title, start, nodes)
+        values ($1, $2, 'Mail', 'n1', '{}')
+        """,
+        sorted(PROPOSALS),
+    )
+
+
+async def _clear(connection: asyncpg.Connection) -> None:
+    await connection.execute(
+        """
+        delete from sessions; delete from audit_log; delete from positions; delete from inbox;
+        delete from dead_letters; delete from parked_sessions; delete from outbox;
+        delete from relay_shards; delete from tickets;
+        update flow_proposals set validated_by_outcome = false where validated_by_outcome;
+        """
+    )
+    await connection.executemany(
+        "insert into tickets (account_id, kind, id, status) values ($1, $2, $3, $4)",
+        [_ticket(account_id, ticket) for (account_id, _), ticket in TICKETS.items()],
+    )
+
+
+def _ticket(account_id: str, ticket: Ticket) -> tuple[str, str, str, str]:
+    return account_id, ticket.ref.kind, ticket.ref.id, ticket.status

@@ -1,0 +1,207 @@
+"""What records must come to: the world, and what the program has to remember and to say of it.
+
+It takes records one at a time, in the order in which they are applied, and knows of no
+transaction and no batch: whatever the program does about those, it must come to the same.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from domain.commands import Command
+from domain.decisions import Accepted, Code, Rejected
+from domain.events import (
+    Event,
+    NodeRequested,
+    NotesUpdated,
+    SessionAbandoned,
+    SessionEscalated,
+    SessionResolved,
+    SessionStarted,
+    StepRecorded,
+)
+from domain.sessions import Unborn, status
+from tests.builders import ACME
+from tests.model.wire import Sent
+from tests.model.world import Happened, World
+
+RAISES, UNSTORABLE = "raises", "unstorable"
+"""Correlations of commands that cannot be applied: deciding fails, or Postgres refuses a text."""
+
+UNSTORABLE_FIELDS: dict[type[Event], str] = {
+    SessionStarted: "category",
+    StepRecorded: "answer",
+    SessionResolved: "resolution_notes",
+    SessionEscalated: "reason",
+    SessionAbandoned: "reason",
+}
+"""The text that makes a command's first event unstorable. Notes may be replaced unstored."""
+
+RECIPIENTS = {
+    (ACME, "network"): ["erin@acme.example"],
+    (ACME, "fire"): ["oncall@acme.example"],
+}
+_TYPES: dict[type[Event], str] = {
+    SessionStarted: "started",
+    StepRecorded: "step_recorded",
+    NotesUpdated: "notes_updated",
+    NodeRequested: "node_requested",
+    SessionResolved: "resolved",
+    SessionEscalated: "escalated",
+    SessionAbandoned: "abandoned",
+}
+
+Queue = tuple[str, bytes]
+"""A topic without its prefix and a key: what has an order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A command that was answered, or parked where there is no answer yet."""
+
+    account_id: str
+    session_id: str
+    digest: bytes
+    reply: dict[str, Any] | None
+
+
+@dataclass(slots=True)
+class Expected:
+    """Everything that must be true of the database and of what comes out of it."""
+
+    world: World = field(default_factory=World)
+    positions: dict[tuple[str, int], int] = field(default_factory=dict)
+    inbox: dict[str, Remembered] = field(default_factory=dict)
+    parked: set[tuple[str, str]] = field(default_factory=set)
+    letters: list[tuple[str, str, int, int]] = field(default_factory=list)
+    messages: dict[Queue, list[object]] = field(default_factory=dict)
+
+    def copy(self) -> "Expected":
+        """The same, to go its own way from here."""
+        return Expected(
+            self.world.copy(),
+            dict(self.positions),
+            dict(self.inbox),
+            set(self.parked),
+            list(self.letters),
+            {queue: list(said) for queue, said in self.messages.items()},
+        )
+
+    def receive(self, sent: Sent, now: datetime) -> None:
+        """Take a record, which counts once however often it comes."""
+        place = (sent.topic, sent.partition)
+        if sent.offset < self.positions.get(place, 0):
+            return
+        self.positions[place] = sent.offset + 1
+        command = sent.meant
+        if command is None:
+            self._keep(sent, "unreadable")
+        elif sent.refused is not None:
+            self._refuse(command, Rejected(sent.refused, ""), now)
+        else:
+            self._answer(sent, command, now)
+
+    def _answer(self, sent: Sent, command: Command, now: datetime) -> None:
+        known = self.inbox.get(command.command_id)
+        digest = sha256(sent.value).digest()
+        if known is not None and known.digest != digest:
+            self._refuse(command, Rejected(Code.COMMAND_ID_REUSED, ""), now)
+            return
+        if known is not None and known.reply is not None:
+            self._say("replies", known.session_id, known.reply | {"duplicate": True})
+            return
+        behind = (command.account_id, command.session_id)
+        reply = None
+        if known is not None or behind in self.parked:
+            self._keep(sent, "parked")
+        elif self.is_poison(command, now):
+            self._keep(sent, "poison")
+        else:
+            reply = self._apply(command, now)
+        if reply is None:
+            self.parked.add(behind)
+        self.inbox[command.command_id] = Remembered(*behind, digest, reply)
+
+    def is_poison(self, command: Command, now: datetime) -> bool:
+        """Whether the command cannot be applied, seeing that it has to be decided."""
+        if command.correlation == RAISES:
+            return True
+        if command.correlation != UNSTORABLE:
+            return False
+        decision = self.world.decide(command, now)
+        return isinstance(decision, Accepted) and type(decision.events[0]) in UNSTORABLE_FIELDS
+
+    def _apply(self, command: Command, now: datetime) -> dict[str, Any]:
+        decision, happened = self.world.apply(command, now)
+        for one in happened:
+            self._tell(one, command)
+        if isinstance(decision, Rejected):
+            return self._refuse(command, decision, now)
+        reply = _echo(command, now) | {"outcome": "accepted"} | self._view(command)
+        self._say("replies", command.session_id, reply)
+        return reply
+
+    def _refuse(self, command: Command, rejected: Rejected, now: datetime) -> dict[str, Any]:
+        reply = _echo(command, now) | {"outcome": "rejected", "code": rejected.code}
+        if rejected.active_session_id is not None:
+            reply["active_session_id"] = rejected.active_session_id
+        reply |= self._view(command)
+        self._say("replies", command.session_id, reply)
+        return reply
+
+    def _view(self, command: Command) -> dict[str, Any]:
+        """The session as a reply shows it to its own account, and to nobody else."""
+        session = self.world.session(command.session_id)
+        if isinstance(session, Unborn) or session.origin.account_id != command.account_id:
+            return {}
+        shown: dict[str, str] = {"status": status(session), "kind": session.origin.kind}
+        if session.current_node_id is not None:
+            shown["current_node_id"] = session.current_node_id
+        return {"version": session.version, "session": shown}
+
+    def _tell(self, one: Happened, command: Command) -> None:
+        session_id, version = command.session_id, one.session.version
+        name = f"firstline.session.{_TYPES[type(one.event)]}.v1"
+        at = _text(one.event.at)
+        self._say("session-events", session_id, (name, version, command.command_id, at))
+        nodes = [step.node_id for step in one.walk]
+        match one.event:
+            case SessionResolved(resolution_notes=notes):
+                self._say("ticketing", session_id, (version, "close", notes))
+            case SessionAbandoned(reason=reason):
+                self._say("ticketing", session_id, (version, "note", reason or ""))
+            case SessionEscalated(reason=reason, reason_category=category):
+                self._say("ticketing", session_id, (version, "escalate", reason or ""))
+                who = RECIPIENTS.get((command.account_id, category), [])
+                notes = json.loads(one.notes or "[]")
+                told = (version, f"firstline:{session_id}", who, nodes, notes)
+                self._say("engineer-notifications", session_id, told)
+            case NodeRequested():
+                self._say("node-requests", session_id, nodes)
+
+    def _keep(self, sent: Sent, reason: str) -> None:
+        self.letters.append((reason, sent.topic, sent.partition, sent.offset))
+        self.messages.setdefault(("dead-letters", sent.key), []).append(sent.value)
+
+    def _say(self, topic: str, session_id: str, what: object) -> None:
+        self.messages.setdefault((topic, session_id.encode()), []).append(what)
+
+
+def _echo(command: Command, now: datetime) -> dict[str, Any]:
+    """What every reply says of its command."""
+    echoed: dict[str, Any] = {
+        "command_id": command.command_id,
+        "session_id": command.session_id,
+        "account_id": command.account_id,
+        "duplicate": False,
+        "recorded_at": _text(now),
+    }
+    if command.correlation is not None:
+        echoed["correlation"] = command.correlation
+    return echoed
+
+
+def _text(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"

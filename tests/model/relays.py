@@ -1,0 +1,113 @@
+"""Relays that die between any two of their steps, and relays that wake up when all is over."""
+
+import sys
+from collections import Counter
+from contextlib import AsyncExitStack
+from typing import Any
+
+from aiokafka.errors import KafkaError
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from producers.relay import RelaySettings, open_relay
+from storage.outbox import IntentOpen
+from tests.model.bench import AnswerLost, Fuse, Killed
+from tests.model.stage import Stage, fuses, in_queues
+
+_SETTINGS = RelaySettings(most_rows=7)
+_ALL = 10_000
+
+
+class Relays(Stage):
+    """The rules of what goes out."""
+
+    @rule(fuse=fuses, publishing=st.booleans(), times=st.integers(1, 3))
+    def relay(self, fuse: Fuse | None, publishing: bool, times: int) -> None:  # noqa: FBT001
+        """Relay a few intents, or die on the way: publishing, or at a commit of the database."""
+        if publishing:
+            self.outlet.at_publish = fuse
+        else:
+            self.bench.at_commit = fuse
+        try:
+            self.bench.run(self._relay(times))
+        except (Killed, AnswerLost):
+            assert fuse is not None
+            self.seen[f"{'publish' if publishing else 'relay'} {fuse.death.name}"] += 1
+            self.bench.run(self._bury())
+        except IntentOpen:
+            assert self.woken
+            self.seen["an intent of somebody else's"] += 1
+            self.bench.run(self._bury())
+        self.bench.at_commit = self.outlet.at_publish = None
+
+    @precondition(lambda self: self.leader is not None)
+    @rule()
+    def pause(self) -> None:
+        """Stop the relay in its tracks; the next one takes over."""
+        assert self.leader is not None
+        self.paused.append(self.leader)
+        self.leader = None
+
+    @precondition(lambda self: self.paused and self.leader is not None)
+    @rule(data=st.data())
+    def wake(self, data: st.DataObject) -> None:
+        """Let a paused relay go on where it was, unaware of the new one."""
+        stack, zombie = self.paused.pop(data.draw(st.integers(0, len(self.paused) - 1)))
+        published = list(self.outlet.ids)
+        try:
+            sent = self.bench.run(zombie.relay_once())
+        except (KafkaError, IntentOpen) as refused:
+            self.seen[type(refused).__name__] += 1
+            self.woken = True
+        else:
+            assert sent == 0
+        assert self.outlet.ids == published
+        self.bench.run(stack.aclose())
+
+    def teardown(self) -> None:
+        """Let everything come to rest, and look at what readers see."""
+        if sys.exc_info()[0] is None:  # nothing is wrong so far
+            self.bench.run(self._bury())
+            self.bench.run(self._relay(_ALL))
+            self.check()
+            self._rest()
+        self.bench.run(self._bury())
+        for stack, _ in self.paused:
+            self.bench.run(stack.aclose())
+
+    def _rest(self) -> None:
+        """Everything is out, once and in order, and every record has its answer."""
+        assert self.bench.run(self.bench.connection.fetch("select 1 from outbox")) == []
+        queues = in_queues(self.bench.run(self.outlet.read_back()))
+        assert queues == in_queues(self.outlet.rows)
+        for session_id, session in self.expected.world.sessions.items():
+            events: list[Any] = queues["session-events", session_id.encode()]
+            assert [number for _, number, *_ in events] == list(range(1, session.version + 1))
+        kept = {(topic, number, offset) for _, topic, number, offset in self.expected.letters}
+        to_answer = Counter(
+            sent.meaning.command_id
+            for sent in self.logs.readable()
+            if sent.offset < self.position(sent.place) and (*sent.place, sent.offset) not in kept
+        )
+        replies: list[Any] = [
+            one for (topic, _), queue in queues.items() if topic == "replies" for one in queue
+        ]
+        assert Counter(reply["command_id"] for reply in replies) == to_answer
+        self.seen.update(reply.get("code", "accepted") for reply in replies)
+
+    async def _relay(self, times: int) -> None:
+        if self.leader is None:
+            async with AsyncExitStack() as stack:
+                relay = await open_relay(stack, self.bench.engine, self.outlet.kafka, 0, _SETTINGS)
+                self.leader = (stack.pop_all(), relay)
+        _, relay = self.leader
+        for _ in range(times):
+            if not await relay.relay_once():
+                return
+
+    async def _bury(self) -> None:
+        """Throw the relay away as it is."""
+        if self.leader is not None:
+            stack, _ = self.leader
+            self.leader = None
+            await stack.aclose()
