@@ -1,6 +1,7 @@
 """The ticket that a session works on, as far as firstline knows it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -30,12 +31,23 @@ class TicketRef:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What is known of a ticket; a PSA's is known once an event about it arrived."""
+    """What is known of a ticket; a PSA's is known once a session or an event named it.
+
+    ``updated_at`` is of the event whose fields stand here; ``closed_at`` and ``reopened_at`` are
+    of the latest events of their kind, because sources repeat and reorder.
+    """
 
     ref: TicketRef
     status: TicketStatus
     title: str | None = None
     resolution_notes: str | None = None
+    psa_status: str | None = None
+    priority: str | None = None
+    owner: str | None = None
+    url: str | None = None
+    updated_at: datetime | None = None
+    closed_at: datetime | None = None
+    reopened_at: datetime | None = None
 
 
 TICKET_CLOSED = "ticket_closed"

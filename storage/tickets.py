@@ -36,7 +36,8 @@ async def lock(tx: Transaction, tickets: Collection[AccountTicket]) -> dict[Acco
         return {}
     rows = await tx.fetch(
         """
-        select t.account_id::text, t.kind, t.id, t.status, t.title, t.resolution_notes
+        select t.account_id::text, t.kind, t.id, t.status, t.title, t.resolution_notes,
+            t.psa_status, t.priority, t.owner, t.url, t.updated_at, t.closed_at, t.reopened_at
         from tickets t
         join unnest($1::uuid[], $2::text[], $3::text[]) as s(account_id, kind, id)
             on t.account_id = s.account_id and t.kind = s.kind and t.id = s.id
@@ -46,9 +47,9 @@ async def lock(tx: Transaction, tickets: Collection[AccountTicket]) -> dict[Acco
         *_columns(tickets),
     )
     found = {}
-    for account_id, kind, ticket_id, status, title, notes in rows:
+    for account_id, kind, ticket_id, status, *known in rows:
         ref = TicketRef(TicketKind(kind), ticket_id)
-        found[account_id, ref] = Ticket(ref, TicketStatus(status), title, notes)
+        found[account_id, ref] = Ticket(ref, TicketStatus(status), *known)
     return found
 
 
@@ -97,24 +98,37 @@ async def last_sessions(
 
 
 async def update(tx: Transaction, tickets: Mapping[AccountTicket, Ticket]) -> None:
-    """Write what became of tickets that firstline keeps itself."""
+    """Write what became of tickets that are known."""
     if not tickets:
         return
     await tx.execute(
         """
-        update tickets t set status = c.status, resolution_notes = c.resolution_notes
-        from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
-            as c(account_id, kind, id, status, resolution_notes)
+        update tickets t set
+            status = c.status, title = c.title, resolution_notes = c.resolution_notes,
+            psa_status = c.psa_status, priority = c.priority, owner = c.owner, url = c.url,
+            updated_at = c.updated_at, closed_at = c.closed_at, reopened_at = c.reopened_at
+        from unnest(
+            $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+            $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[],
+            $13::timestamptz[]
+        ) as c(
+            account_id, kind, id, status, title, resolution_notes, psa_status, priority, owner,
+            url, updated_at, closed_at, reopened_at
+        )
         where t.account_id = c.account_id and t.kind = c.kind and t.id = c.id
         """,
         *zip(
             *(
-                (account_id, ref.kind.value, ref.id, ticket.status.value, ticket.resolution_notes)
+                (
+                    account_id, ref.kind.value, ref.id, ticket.status.value, ticket.title,
+                    ticket.resolution_notes, ticket.psa_status, ticket.priority, ticket.owner,
+                    ticket.url, ticket.updated_at, ticket.closed_at, ticket.reopened_at,
+                )
                 for (account_id, ref), ticket in tickets.items()
             ),
             strict=True,
         ),
-    )
+    )  # fmt: skip
 
 
 def _columns(tickets: Collection[AccountTicket]) -> tuple[list[str], list[str], list[str]]:

@@ -126,6 +126,7 @@ UP = (
         owner text,
         url text,
         updated_at timestamptz,
+        closed_at timestamptz,
         reopened_at timestamptz,
         constraint tickets_pkey primary key (account_id, kind, id),
         constraint tickets_internal_id_check check (
@@ -439,6 +440,25 @@ UP = (
         recorded_at timestamptz not null
     )
     """,
+    # Every ticket event that was heard: sources repeat.
+    """
+    create table ticket_events_heard (
+        account_id uuid not null
+            constraint ticket_events_heard_account_fkey references accounts on delete cascade,
+        provider text not null,
+        event_id text not null
+            constraint ticket_events_heard_id_check check (char_length(event_id) between 1 and 200),
+        recorded_at timestamptz not null,
+        constraint ticket_events_heard_pkey primary key (account_id, provider, event_id)
+    )
+    """,
+    # What sweeps asked for already, so that a slow answer is not asked for again.
+    """
+    create table sweeps (
+        command_id uuid constraint sweeps_pkey primary key,
+        swept_at timestamptz not null
+    )
+    """,
     # Kept to be looked at and, where they are commands, to be applied later: `number` is their
     # order. A session is parked as long as a row here is open with reason poison or parked.
     """
@@ -530,8 +550,8 @@ UP = (
 DOWN = (
     "drop view proposal_outcomes, flow_outcomes, session_walks",
     """
-    drop table relay_shards, outbox_set_aside, outbox, parked_sessions, dead_letters, inbox,
-        worker_slots, attempts, positions, audit_log, escalations, session_notes, walk_steps,
+    drop table relay_shards, outbox_set_aside, outbox, parked_sessions, dead_letters, sweeps,
+        ticket_events_heard, inbox, worker_slots, attempts, positions, audit_log, escalations, session_notes, walk_steps,
         sessions, articles, tickets, flow_proposals, flow_versions, flows, recipients, users,
         accounts
     """,
