@@ -8,13 +8,15 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumers.fold import Folded, Standing, fold
-from consumers.records import Delivery, Item, Poison, Refused
+from consumers.news import follow
+from consumers.records import Delivery, Heard, Item, Poison, Refused
 from consumers.save import save, stage
 from domain.context import Limits
-from storage import dead_letters, inbox, positions
+from storage import dead_letters, inbox, positions, ticket_events
 from storage import facts as facts_of
 from storage.database import Transaction, begin
 from storage.facts import Facts
+from storage.outbox import Message
 from storage.positions import Partition
 
 
@@ -53,6 +55,7 @@ async def apply_batch(engine: AsyncEngine, batch: Batch, now: datetime, limits: 
         standing = await _claim(tx, items)
         facts = await _lock(tx, items)
         folded = fold(facts, standing, items, now, limits)
+        folded.asked = await _follow(tx, facts, items, now)
         await save(tx, folded, facts, now)
         staged = await stage(tx, folded, facts)
     return _applied(batch, items, folded, staged)
@@ -85,7 +88,25 @@ async def _lock(tx: Transaction, items: Sequence[Item]) -> Facts:
         tx,
         [item.command for item in items if isinstance(item, Delivery)],
         {item.session_id for item in items if isinstance(item, Refused)},
+        [item.news for item in items if isinstance(item, Heard)],
     )
+
+
+async def _follow(
+    tx: Transaction, facts: Facts, items: Sequence[Item], now: datetime
+) -> list[Message]:
+    """Take in the news of tickets, and return the commands that they ask for."""
+    news = [item.news for item in items if isinstance(item, Heard)]
+    if not news:
+        return []
+    names = {
+        (one.account_id, one.provider, one.event_id)
+        for one in news
+        if one.account_id in facts.accounts
+    }
+    before = await ticket_events.heard(tx, names)
+    await ticket_events.save(tx, names - before, now)
+    return follow(facts, news, before)
 
 
 def _applied(batch: Batch, items: Sequence[Item], folded: Folded, staged: int) -> Applied:

@@ -40,6 +40,7 @@ class Folded:
     replies: list[Message] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
     audit: list[AuditEntry] = field(default_factory=list)
+    asked: list[Message] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

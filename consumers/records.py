@@ -12,6 +12,7 @@ from typing import Protocol
 
 from domain.commands import Command
 from domain.decisions import Rejected
+from domain.ticket_news import TicketNews
 
 
 class Record(Protocol):
@@ -90,7 +91,15 @@ class DeadLetter:
     detail: str
 
 
-Decoded = Delivery | Refused | DeadLetter
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """News of a ticket, as they arrived."""
+
+    record: Record
+    news: TicketNews
+
+
+Decoded = Delivery | Refused | DeadLetter | Heard
 
 
 @dataclass(frozen=True, slots=True)

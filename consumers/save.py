@@ -73,6 +73,7 @@ async def stage(tx: Transaction, folded: Folded, facts: Facts) -> int:
     messages = [
         *(message for recorded in folded.recorded for message in events.messages(recorded)),
         *folded.replies,
+        *folded.asked,
         *(
             states.message(facts.sessions[one])
             for one in dict.fromkeys(entry.session.origin.session_id for entry in folded.recorded)

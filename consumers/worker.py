@@ -22,6 +22,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from consumers.apply import Applied, Batch
 from consumers.caution import TOOK_THE_PROCESS_DOWN, Condemned, Slice, careful_slices
 from consumers.decode import decode
+from consumers.decode_news import decode_news
 from consumers.isolate import Applier, Unavailable
 from consumers.raw_consumer import RawConsumer
 from consumers.reading import Rebalances, seek_to_positions
@@ -88,7 +89,7 @@ class Worker:
             serializer=None,
         )
         self._subscriber = self._broker.subscriber(
-            *(kafka.topic(name) for name in _SOURCES),
+            *(kafka.topic(name) for name in (*_SOURCES, topics.TICKET_EVENTS)),
             batch=True,
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
@@ -263,7 +264,10 @@ class Worker:
         return Batch([item], _take_off(spans, piece.records))
 
     def _decode(self, record: Record) -> Item:
-        return decode(record, _SOURCES[record.topic[len(self._kafka.prefix) :]])
+        name = record.topic[len(self._kafka.prefix) :]
+        return (
+            decode_news(record) if name == topics.TICKET_EVENTS else decode(record, _SOURCES[name])
+        )
 
     async def _wait_and_poll(self, seconds: float) -> None:
         """Wait, but keep polling paused partitions: who does not poll has to leave the group."""

@@ -9,17 +9,17 @@ _NAMESPACE = UUID("5c8bd1f0-52a1-5f6b-9f5e-3f6d6f2c7a01").bytes
 
 def event_id(command_id: str, place: int) -> str:
     """The id of a command's event, by its place among the command's events."""
-    return _derived(f"event:{command_id}:{place}")
+    return derived(f"event:{command_id}:{place}")
 
 
 @lru_cache(maxsize=1024)
 def dead_letter_id(topic: str, partition: int, offset: int) -> str:
     """The id of the dead letter that a record became."""
-    return _derived(f"dead-letter:{topic}:{partition}:{offset}")
+    return derived(f"dead-letter:{topic}:{partition}:{offset}")
 
 
-def _derived(name: str) -> str:
-    """A UUID of version 5 (RFC 9562, section 5.5) in our namespace, as text.
+def derived(name: str) -> str:
+    """The id of whatever has this name: a UUID of version 5 (RFC 9562, section 5.5) in our namespace, as text.
 
     By hand, because building the standard library's UUID object costs more than the hash.
     """

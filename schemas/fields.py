@@ -19,18 +19,23 @@ _TIME_PATTERN = (
 )
 
 
-def _within_the_years(text: str) -> str:
-    """Refuse a time that is no date, or that lies outside 2000-2100 in UTC.
+def moment(text: str) -> datetime:
+    """The moment that an RFC 3339 text names, to the microsecond. Raises ValueError.
 
-    A leap second counts as the second before it, and digits beyond microseconds do not count.
+    A leap second counts as the second before it.
     """
-    seconds = "59" if text[17:19] == "60" else text[17:19]
-    offset = "+00:00" if text[-1] in "zZ" else text[-6:]
-    if int(offset[1:3]) > 23 or int(offset[4:6]) > 59:  # noqa: PLR2004 - hours and minutes
+    plain = text.upper()
+    if plain[17:19] == "60":
+        plain = f"{plain[:17]}59{plain[19:]}"
+    if plain[-1] != "Z" and (int(plain[-5:-3]) > 23 or int(plain[-2:]) > 59):  # noqa: PLR2004
         msg = "the offset is out of range"
         raise ValueError(msg)
-    moment = datetime.fromisoformat(f"{text[:10]}T{text[11:17]}{seconds}{offset}")
-    if not FIRST_MOMENT <= moment < AFTER_LAST_MOMENT:
+    return datetime.fromisoformat(plain)
+
+
+def _within_the_years(text: str) -> str:
+    """Refuse a time that is no date, or that lies outside 2000-2100 in UTC."""
+    if not FIRST_MOMENT <= moment(text) < AFTER_LAST_MOMENT:
         msg = "the year is outside 2000-2100"
         raise ValueError(msg)
     return text

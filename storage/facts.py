@@ -5,6 +5,7 @@ read in a statement of its own after the locks.
 """
 
 from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from domain.commands import (
@@ -27,6 +28,7 @@ from domain.history import Walk
 from domain.intake import Candidate
 from domain.people import Recipient, User
 from domain.sessions import Born, Escalated, Session, SessionKind, Unborn
+from domain.ticket_news import TicketNews
 from domain.tickets import Ticket, TicketKind
 from storage import people, search, sessions, tickets, walkables, walks
 from storage.database import Transaction
@@ -43,6 +45,8 @@ class Facts:
     ``stored`` stays as it was read; ``taken`` are ids of other sessions that are in use.
     """
 
+    accounts: set[str] = field(default_factory=set)
+    intake_actors: dict[str, str] = field(default_factory=dict)
     sessions: dict[str, Born] = field(default_factory=dict)
     stored_sessions: frozenset[str] = frozenset()
     taken: set[str] = field(default_factory=set)
@@ -79,14 +83,23 @@ class Facts:
 _UNBORN = Unborn()
 
 
-async def lock(tx: Transaction, commands: Collection[Command], others: Collection[str]) -> Facts:
-    """Lock and read what ``commands`` are decided on; ``others`` are sessions only looked at."""
+async def lock(
+    tx: Transaction,
+    commands: Collection[Command],
+    others: Collection[str],
+    news: Collection[TicketNews] = (),
+) -> Facts:
+    """Lock and read what ``commands`` and ``news`` are decided on.
+
+    ``others`` are sessions that are only looked at.
+    """
     facts = Facts()
-    await _lock_accounts(tx, {command.account_id for command in commands})
+    accounts = {command.account_id for command in commands} | {one.account_id for one in news}
+    await _lock_accounts(tx, facts, accounts)
     facts.sessions = await sessions.lock(tx, {command.session_id for command in commands})
     if looked_at := set(others) - facts.sessions.keys():
         facts.sessions |= await sessions.read(tx, looked_at)
-    await _lock_tickets(tx, facts, commands)
+    await _lock_tickets(tx, facts, commands, {(one.account_id, one.ticket) for one in news})
     facts.proposals = await walkables.lock_proposals(tx, _proposals(facts, commands))
     await _read_knowledge(tx, facts, commands)
     await _read_people(tx, facts, commands)
@@ -96,17 +109,27 @@ async def lock(tx: Transaction, commands: Collection[Command], others: Collectio
     return facts
 
 
-async def _lock_accounts(tx: Transaction, account_ids: Collection[str]) -> None:
+async def _lock_accounts(tx: Transaction, facts: Facts, account_ids: Collection[str]) -> None:
     """Keep the accounts from being deleted; share them with every other batch."""
-    await tx.execute(
-        "select 1 from accounts where id = any($1::uuid[]) order by id for key share",
+    rows = await tx.fetch(
+        """
+        select id::text, policy->>'intake_actor_id' from accounts
+        where id = any($1::uuid[]) order by id for key share
+        """,
         list(account_ids),
     )
+    facts.accounts = {account_id for account_id, _ in rows}
+    facts.intake_actors = {account_id: actor for account_id, actor in rows if actor is not None}
 
 
-async def _lock_tickets(tx: Transaction, facts: Facts, commands: Iterable[Command]) -> None:
-    """The tickets that a session may take, and those of ours that it may resolve or escalate."""
-    wanted: set[AccountTicket] = set()
+async def _lock_tickets(
+    tx: Transaction,
+    facts: Facts,
+    commands: Iterable[Command],
+    told_of: AbstractSet[AccountTicket],
+) -> None:
+    """Tickets told of, those a session may take, and ours that it may resolve or escalate."""
+    wanted: set[AccountTicket] = set(told_of)
     for command in commands:
         session = facts.session(command.session_id)
         if isinstance(command, (Start, MoveTicket)):

@@ -1,0 +1,52 @@
+"""From a ticket event's bytes to news of a ticket. Who sent it gets no answer."""
+
+from pydantic import TypeAdapter, ValidationError
+
+from consumers.records import DeadLetter, Heard, Reason, Record
+from consumers.strict_json import NotJson, read_object
+from domain.ticket_news import TicketAction, TicketNews
+from domain.tickets import TicketKind, TicketRef
+from schemas.commands import VALUE_LIMIT
+from schemas.fields import moment
+from schemas.ticket_events import TicketEvent
+
+_TICKET_EVENTS: TypeAdapter[TicketEvent] = TypeAdapter(TicketEvent)
+
+
+def decode_news(record: Record) -> Heard | DeadLetter:
+    """Read one ticket event as the wire contract says. Raises nothing."""
+    value = record.value
+    if value is None:
+        return DeadLetter(record, Reason.UNREADABLE, "the record has no value")
+    if len(value) > VALUE_LIMIT:
+        return DeadLetter(record, Reason.TOO_LARGE, f"the value has {len(value)} bytes")
+    try:
+        read_object(value)
+        event = _TICKET_EVENTS.validate_json(value)
+    except NotJson as error:
+        return DeadLetter(record, Reason.UNREADABLE, str(error))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return DeadLetter(record, Reason.UNREADABLE, f"{where}: {first['type']}")
+    return Heard(record, _news(event))
+
+
+def _news(event: TicketEvent) -> TicketNews:
+    kind = TicketKind(event.ticket.kind)
+    told = event.ticket.updated_at or event.occurred_at
+    return TicketNews(
+        event_id=event.event_id,
+        provider=event.provider,
+        account_id=event.account_id,
+        action=TicketAction(event.action),
+        ticket=TicketRef(kind, event.ticket.id),
+        at=moment(told) if told is not None else None,
+        title=event.ticket.title or None,
+        psa_status=event.ticket.status or None,
+        priority=event.ticket.priority or None,
+        owner=event.ticket.owner or None,
+        url=event.ticket.url or None,
+        merged_into=None if event.merged_into is None else TicketRef(kind, event.merged_into),
+        is_self=event.actor is not None and bool(event.actor.is_self),
+    )

@@ -1,0 +1,79 @@
+"""News of tickets through `hear`: what is known of each ticket moves, and sessions follow.
+
+Only the commands' path writes sessions, so what news mean for a session goes out as a command on
+the internal topic. Its id names the news that it answers. News and starts meet on the ticket's
+row: whichever is second sees what the first did.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+
+from pydantic_core import to_json
+
+from domain.ticket_news import Effect, End, MoveTo, TakeIn, TicketNews, hear
+from domain.tickets import Ticket, TicketKind, TicketStatus
+from producers import topics
+from producers.events import JSON_HEADERS
+from producers.ids import derived
+from storage.facts import Facts
+from storage.outbox import Message
+from storage.ticket_events import Heard
+
+
+def follow(facts: Facts, news: Iterable[TicketNews], heard: AbstractSet[Heard]) -> list[Message]:
+    """Take in the news that were not ``heard`` before, in order; return what they ask for."""
+    known = set(heard)
+    asked = []
+    for item in news:
+        name = (item.account_id, item.provider, item.event_id)
+        if name in known or item.account_id not in facts.accounts:
+            continue
+        known.add(name)
+        effect = _take_in(facts, item)
+        if effect is not None and (command := _command(facts, item, effect)) is not None:
+            session_id = str(command["session_id"]).encode()
+            asked.append(
+                Message(topics.INTERNAL_COMMANDS, session_id, to_json(command), JSON_HEADERS)
+            )
+    return asked
+
+
+def _take_in(facts: Facts, news: TicketNews) -> Effect | None:
+    key = (news.account_id, news.ticket)
+    ticket = facts.tickets.get(key)
+    if ticket is None:
+        if news.ticket.kind is TicketKind.INTERNAL:
+            return None  # not one of ours
+        ticket = Ticket(news.ticket, TicketStatus.OPEN)
+    facts.tickets[key], effect = hear(ticket, news)
+    return effect
+
+
+def _command(facts: Facts, news: TicketNews, effect: Effect) -> dict[str, object] | None:
+    """The command that brings the effect about, where there is a session for it."""
+    event = f"{news.account_id}:{news.provider}:{news.event_id}"
+    common: dict[str, object] = {
+        "command_id": derived(f"ticket-event:{event}"),
+        "account_id": news.account_id,
+    }
+    active = facts.active.get((news.account_id, news.ticket))
+    match effect:
+        case End(reason=reason) if active is not None:
+            return common | {"type": "abandon", "session_id": active, "reason": reason}
+        case MoveTo(ticket=ticket) if active is not None:
+            moved = {"ticket_kind": ticket.kind, "ticket_id": ticket.id}
+            return common | {"type": "move_ticket", "session_id": active, **moved}
+        case TakeIn(problem_text=problem):
+            actor = facts.intake_actors.get(news.account_id)
+            if actor is None or active is not None:
+                return None
+            return common | {
+                "type": "intake",
+                "session_id": derived(f"intake:{event}"),
+                "actor_id": actor,
+                "ticket_kind": news.ticket.kind,
+                "ticket_id": news.ticket.id,
+                "problem_text": problem,
+            }
+        case _:
+            return None

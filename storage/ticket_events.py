@@ -1,0 +1,35 @@
+"""Which ticket events were heard: sources repeat."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from storage.database import Transaction
+
+Heard = tuple[str, str, str]
+"""Account, provider, and the provider's id of the event."""
+
+
+async def heard(tx: Transaction, events: Collection[Heard]) -> set[Heard]:
+    """Those of the events that were heard before."""
+    if not events:
+        return set()
+    rows = await tx.fetch(
+        """
+        select h.account_id::text, h.provider, h.event_id
+        from ticket_events_heard h
+        join unnest($1::uuid[], $2::text[], $3::text[]) as s(account_id, provider, event_id)
+            on h.account_id = s.account_id and h.provider = s.provider
+            and h.event_id = s.event_id
+        """,
+        *zip(*events, strict=True),
+    )
+    return {(row[0], row[1], row[2]) for row in rows}
+
+
+async def save(tx: Transaction, events: Iterable[Heard], now: datetime) -> None:
+    """Remember events. Fails with a unique violation where another transaction was first."""
+    await tx.copy(
+        "ticket_events_heard",
+        ("account_id", "provider", "event_id", "recorded_at"),
+        [(*event, now) for event in sorted(set(events))],
+    )
