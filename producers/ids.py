@@ -19,7 +19,7 @@ def dead_letter_id(topic: str, partition: int, offset: int) -> str:
 
 
 def derived(name: str) -> str:
-    """The id of whatever has this name: a UUID of version 5 (RFC 9562, section 5.5) in our namespace, as text.
+    """The id of what has this name, a UUID of version 5 (RFC 9562, section 5.5) as text.
 
     By hand, because building the standard library's UUID object costs more than the hash.
     """

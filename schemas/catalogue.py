@@ -44,12 +44,42 @@ class _Owned(_HasId):
     account_id: Id
 
 
+class EscalationStep(_Entry):
+    """Whom to tell again when nobody has claimed an escalation ``after_minutes`` since it moved."""
+
+    after_minutes: Annotated[int, Field(ge=1, le=525_600)]
+    recipients: Annotated[list[Email], Field(min_length=1)]
+
+
+class IdleHours(_Entry):
+    """After how many hours without activity a session is abandoned, by kind; 24 by default."""
+
+    flow: Annotated[int, Field(ge=1, le=8_760)] = 24
+    proposal: Annotated[int, Field(ge=1, le=8_760)] = 24
+    adhoc: Annotated[int, Field(ge=1, le=8_760)] = 24
+    ai_build: Annotated[int, Field(ge=1, le=8_760)] = 24
+
+
+class Policy(_Entry):
+    """What the account wants done by itself.
+
+    ``intake_actor_id`` is who acts when a ticket that is created or reopened starts an intake;
+    without one, none starts. ``silent_minutes`` is how long who claimed an escalation may be silent.
+    """
+
+    idle_hours: IdleHours = IdleHours()
+    escalation: list[EscalationStep] = []
+    silent_minutes: Annotated[int, Field(ge=1, le=525_600)] | None = None
+    intake_actor_id: Id | None = None
+
+
 class Account(_HasId):
     """A tenant. ``categories`` are those that first line takes."""
 
     name: Text
     default_recipients: list[Email] = []
     categories: list[Category] = []
+    policy: Policy = Policy()
 
 
 class User(_Owned):

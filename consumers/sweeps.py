@@ -1,0 +1,87 @@
+"""Sweeps: asking, by internal commands, for what is due because time has passed.
+
+A command's id holds the session, its version and the time at which it became due, so that two
+sweepers ask once; it expects that version, so that a session that moved meanwhile is left alone.
+One that is refused stays refused and does not hold up the next.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+
+import structlog
+from pydantic_core import to_json
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from producers import topics
+from producers.events import JSON_HEADERS
+from producers.ids import derived
+from producers.json import rfc3339
+from producers.topics import MESSAGE_LIMIT
+from storage import outbox, sweeps
+from storage.database import begin
+from storage.faults import describe
+from storage.outbox import Message
+from storage.sweeps import Due
+
+IDLE = "idle"
+"""Why the system abandons a session that nobody works on any more."""
+
+_log = structlog.get_logger()
+
+_MOST = 500
+_PAUSE_AFTER_ERROR = 5.0
+
+
+async def sweep_once(engine: AsyncEngine, now: datetime) -> int:
+    """Ask for everything that is due at ``now``, in bounds; return how much that was."""
+    async with begin(engine) as tx:
+        commands = [
+            *(_abandon(due) for due in await sweeps.idle_sessions(tx, now, _MOST)),
+            *(_renotify(due) for due in await sweeps.silent_escalations(tx, now, _MOST)),
+        ]
+        if not commands:
+            return 0
+        fresh = await sweeps.claim(tx, [str(one["command_id"]) for one in commands], now)
+        messages = [_message(one) for one in commands if one["command_id"] in fresh]
+        await outbox.stage(tx, messages, MESSAGE_LIMIT)
+    return len(messages)
+
+
+async def sweep_forever(engine: AsyncEngine, stop: asyncio.Event, every_seconds: float) -> None:
+    """Sweep at intervals until told to stop; what fails is tried again at the next."""
+    while not stop.is_set():
+        pause = every_seconds
+        try:
+            if asked := await sweep_once(engine, datetime.now(UTC)):
+                _log.info("swept", commands=asked)
+        except Exception as error:  # noqa: BLE001 - the next sweep finds the same
+            _log.warning("sweep failed", error=describe(error))
+            pause = min(every_seconds, _PAUSE_AFTER_ERROR)
+        try:
+            async with asyncio.timeout(pause):
+                await stop.wait()
+        except TimeoutError:
+            continue
+
+
+def _abandon(due: Due) -> dict[str, object]:
+    return _common("idle", due) | {"type": "abandon", "reason": IDLE}
+
+
+def _renotify(due: Due) -> dict[str, object]:
+    return _common("renotify", due) | {"type": "renotify", "step": due.step}
+
+
+def _common(sweep: str, due: Due) -> dict[str, object]:
+    name = f"{sweep}:{due.session_id}:{due.version}:{rfc3339(due.at)}"
+    return {
+        "command_id": derived(name),
+        "session_id": due.session_id,
+        "account_id": due.account_id,
+        "expected_version": due.version,
+    }
+
+
+def _message(command: dict[str, object]) -> Message:
+    key = str(command["session_id"]).encode()
+    return Message(topics.INTERNAL_COMMANDS, key, to_json(command), JSON_HEADERS)

@@ -1,0 +1,90 @@
+"""What is due because time has passed: sessions that idle, escalations that nobody moves.
+
+Policies are the accounts' own (``accounts.policy``): ``idle_hours`` by kind of session, 24 where
+nothing is said; ``escalation``, steps with ``after_minutes`` since the last move; and
+``silent_minutes``, after which a claimed escalation on which nothing happens is told of again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from storage.database import Transaction
+
+IDLE_HOURS = 24
+"""How long a session may idle where its account says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Something that is due at a session, at the version at which it became so."""
+
+    account_id: str
+    session_id: str
+    version: int
+    at: datetime
+    step: int = 0
+
+
+async def idle_sessions(tx: Transaction, now: datetime, most: int) -> list[Due]:
+    """Active sessions without activity for too long, never while a node is being generated."""
+    rows = await tx.fetch(
+        """
+        select s.account_id::text, s.id::text, s.version,
+            s.last_activity_at + make_interval(hours => h.hours) as due
+        from sessions s
+        join accounts a on a.id = s.account_id
+        cross join lateral (
+            select coalesce((a.policy->'idle_hours'->>s.kind)::int, $3) as hours
+        ) h
+        where s.status = 'active' and not s.node_requested
+            and s.last_activity_at + make_interval(hours => h.hours) <= $1
+        order by due, s.id
+        limit $2
+        """,
+        now,
+        most,
+        IDLE_HOURS,
+    )
+    return [Due(*row) for row in rows]
+
+
+async def silent_escalations(tx: Transaction, now: datetime, most: int) -> list[Due]:
+    """Escalations whose next step is due: nobody claimed them, or who did is silent."""
+    rows = await tx.fetch(
+        """
+        select e.account_id::text, e.session_id::text, s.version,
+            e.moved_at + make_interval(mins => m.minutes) as due, e.notified + 1
+        from escalations e
+        join sessions s on s.id = e.session_id
+        join accounts a on a.id = e.account_id
+        cross join lateral (
+            select case e.status
+                when 'open' then (a.policy->'escalation'->e.notified->>'after_minutes')::int
+                else (a.policy->>'silent_minutes')::int
+            end as minutes
+        ) m
+        where e.status in ('open', 'claimed')
+            and e.moved_at + make_interval(mins => m.minutes) <= $1
+        order by due, e.session_id
+        limit $2
+        """,
+        now,
+        most,
+    )
+    return [Due(*row) for row in rows]
+
+
+async def claim(tx: Transaction, command_ids: Sequence[str], now: datetime) -> set[str]:
+    """Note commands as asked for; return those that were not before."""
+    rows = await tx.fetch(
+        """
+        insert into sweeps (command_id, swept_at)
+        select id, $2 from unnest($1::uuid[]) as s(id) order by id
+        on conflict do nothing
+        returning command_id::text
+        """,
+        list(command_ids),
+        now,
+    )
+    return {row[0] for row in rows}
