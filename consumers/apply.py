@@ -5,17 +5,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumers.fold import Folded, Standing, fold
 from consumers.records import Delivery, Item, Poison, Refused
 from consumers.save import save, stage
 from domain.decide import Limits
+from domain.events import SessionEscalated
 from storage import dead_letters, inbox, positions
 from storage import facts as facts_of
 from storage.database import Transaction, begin
 from storage.facts import Facts
 from storage.positions import Partition
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ async def apply_batch(engine: AsyncEngine, batch: Batch, now: datetime, limits: 
         folded = fold(facts, standing, items, now, limits)
         await save(tx, folded, facts, now)
         staged = await stage(tx, folded, facts)
+    _warn_of_nobody_told(folded)
     return _applied(batch, items, folded, staged)
 
 
@@ -86,6 +91,16 @@ async def _lock(tx: Transaction, items: Sequence[Item]) -> Facts:
         [item.command for item in items if isinstance(item, Delivery)],
         {item.session_id for item in items if isinstance(item, Refused)},
     )
+
+
+def _warn_of_nobody_told(folded: Folded) -> None:
+    for recorded in folded.recorded:
+        if isinstance(recorded.event, SessionEscalated) and not recorded.recipients:
+            _log.warning(
+                "an escalation has no recipients",
+                account_id=recorded.session.origin.account_id,
+                session_id=recorded.session.origin.session_id,
+            )
 
 
 def _applied(batch: Batch, items: Sequence[Item], folded: Folded, staged: int) -> Applied:

@@ -25,6 +25,7 @@ __all__ = ["Client", "ClientStopped", "NoReply", "new_id"]
 
 _POLL_MS = 1_000
 _LOOKS = (0, 0.1, 0.4, 1)
+_STOP_SECONDS = 3
 
 
 class NoReply(Exception):
@@ -67,7 +68,7 @@ class Client:
             self._producer = AIOKafkaProducer(
                 **self._kafka.connection(), acks="all", enable_idempotence=True
             )
-            connections.push_async_callback(self._producer.stop)
+            connections.push_async_callback(_stop, self._producer)
             await self._producer.start()
             consumer = AIOKafkaConsumer(
                 **self._kafka.connection(),
@@ -76,7 +77,7 @@ class Client:
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
             )
-            connections.push_async_callback(consumer.stop)
+            connections.push_async_callback(_stop, consumer)
             await consumer.start()
             await self._seek_to_the_end(consumer)
             self._reader = asyncio.create_task(self._read(consumer))
@@ -193,6 +194,25 @@ class Client:
             raise
         finally:
             self._waiting.stop(cause)
+
+
+async def _stop(connected: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """Disconnect within seconds, whether or not a broker is there.
+
+    Without one, a producer that has something left to send never stops, and a consumer ends the
+    stopping with a CancelledError that nobody asked for.
+    """
+    stopping = asyncio.create_task(connected.stop())
+    await asyncio.wait([stopping], timeout=_STOP_SECONDS)
+    if stopping.done() and not stopping.cancelled() and stopping.exception() is None:
+        return
+    stopping.cancel()
+    # The rest of what `stop` does; the library has no other way to it.
+    if isinstance(connected, AIOKafkaProducer):
+        rest = [connected._sender.close(), connected.client.close()]  # noqa: SLF001
+    else:
+        rest = [connected._client.close()]  # noqa: SLF001
+    await asyncio.gather(stopping, *rest, return_exceptions=True)
 
 
 def new_id() -> str:

@@ -14,7 +14,7 @@ from pydantic.config import JsonDict
 from schemas.fields import (
     UUID_PATTERN,
     Answer,
-    Category,
+    CategoryOrEmpty,
     Correlation,
     Id,
     NodeId,
@@ -130,7 +130,7 @@ class StartAiBuild(OnTicket):
 
     type: Literal["start_ai_build"] = "start_ai_build"
     problem_text: Text
-    category: Category | None = None
+    category: CategoryOrEmpty | None = None
 
 
 class RecordStep(CommandModel):
@@ -140,8 +140,8 @@ class RecordStep(CommandModel):
     node_id: NodeId
     answer: Answer
     option_id: NodeId | None = None
-    question: Text | None = None
-    note: Text | None = None
+    question: TextOrEmpty | None = None
+    note: TextOrEmpty | None = None
 
 
 class UpdateNotes(CommandModel):
@@ -173,14 +173,14 @@ class EscalateWithoutWalk(OnTicket):
 
     type: Literal["escalate_without_walk"] = "escalate_without_walk"
     reason_category: ReasonCategory
-    reason: Text | None = None
+    reason: TextOrEmpty | None = None
 
 
 class Abandon(CommandModel):
     """End the session without an outcome."""
 
     type: Literal["abandon"] = "abandon"
-    reason: Text | None = None
+    reason: TextOrEmpty | None = None
 
 
 AnyCommand = (

@@ -69,5 +69,6 @@ ReasonCategory = Annotated[str, StringConstraints(min_length=1, max_length=30, p
 Answer = Annotated[str, StringConstraints(min_length=1, max_length=4_000, pattern=_NO_NUL)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=_NO_NUL)]
 TextOrEmpty = Annotated[str, StringConstraints(max_length=20_000, pattern=_NO_NUL)]
+CategoryOrEmpty = Annotated[str, StringConstraints(max_length=100, pattern=_NO_NUL)]
 TicketId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_NUL)]
 Correlation = Annotated[str, StringConstraints(max_length=128, pattern=_NO_NUL)]

@@ -11,7 +11,6 @@ from hypothesis.stateful import precondition, rule
 
 from consumers.apply import Applied, apply_batch
 from consumers.isolate import Applier, Unavailable
-from domain.decisions import Code
 from storage.positions import PositionBehind
 from tests.model.bench import AnswerLost, Fuse, Killed
 from tests.model.drafts import commands
@@ -53,7 +52,7 @@ class Deliveries(Stage):
         before = self.look()
         self._apply(self.stretch(data, spans), None, directly=directly)
         if nothing_new:
-            assert self.look() == before
+            assert self.look() == before, "something changed"
             self.seen["redelivered"] += 1
 
     @precondition(lambda self: self.waiting())
@@ -85,7 +84,7 @@ class Deliveries(Stage):
         before = self.look()
         failed = self._attempt(self.stretch(data, {place: span}), self.tick(), directly=False)
         assert isinstance(failed, PositionBehind), repr(failed)
-        assert self.look() == before
+        assert self.look() == before, "something changed"
         self.seen["position behind"] += 1
 
     def _deliver(self, data: st.DataObject, fuse: Fuse | None, *, directly: bool) -> None:
@@ -120,7 +119,7 @@ class Deliveries(Stage):
         if what == "unreadable":
             sent = replace(sent, value=sent.value[:-1], meant=None)
         elif what == "misplaced":
-            sent = replace(sent, key=b"elsewhere", refused=Code.KEY_MISMATCH)
+            sent = replace(sent, key=b"elsewhere")
         self.logs.append(sent, topic, gap)
 
     def _apply(self, delivered: Delivered, fuse: Fuse | None, *, directly: bool) -> None:
@@ -140,7 +139,7 @@ class Deliveries(Stage):
         else:
             assert failed is None, repr(failed)
             for place, span in delivered.spans.items():
-                assert self.position(place) >= span.stop
+                assert self.position(place) >= span.stop, f"{place} was not applied to {span.stop}"
 
     def _attempt(
         self, delivered: Delivered, now: datetime, *, directly: bool

@@ -47,10 +47,11 @@ class Logs:
         """Write a record to the end of its key's partition, after offsets that stay empty."""
         place = (topic, sent.key[-1] % PARTITIONS)
         offset = self.end(place) + gap
-        refused = sent.refused
-        if sent.meant is not None and refused in {None, Code.INVALID}:
-            anonymous = sent.meant.actor_id is None and topic != INTERNAL
-            refused = Code.INVALID if anonymous else None
+        refused = None
+        if sent.meant is not None and sent.meant.actor_id is None and topic != INTERNAL:
+            refused = Code.INVALID
+        elif sent.meant is not None and sent.meant.session_id.encode() != sent.key:
+            refused = Code.KEY_MISMATCH
         self.records[place].append(
             replace(sent, topic=topic, partition=place[1], offset=offset, refused=refused)
         )

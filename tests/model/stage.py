@@ -44,7 +44,6 @@ class Stage(RuleBasedStateMachine):
         self.imagined = World()  # as if all that was sent were applied by now, and none were poison
         self.now = NOW
         self.leader: Living | None = None
-        self.paused: list[Living] = []
         self.woken = False
         bench.clear()
         bench.run(outlet.clear())
