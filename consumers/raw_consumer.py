@@ -37,8 +37,7 @@ _REPLACED = "\ufffd"
 class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     """Reads every record as raw bytes. ``spans`` tells what the last fetch covered."""
 
-    def __init__(self, *topics: str, second_reader: object = None, **settings: Any) -> None:  # noqa: ANN401
-        del second_reader  # none is needed any more
+    def __init__(self, *topics: str, **settings: Any) -> None:  # noqa: ANN401
         super().__init__(*topics, **settings)
         self._read_up_to: dict[TopicPartition, int] = {}
         self.spans: dict[Partition, range] = {}

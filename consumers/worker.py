@@ -152,9 +152,7 @@ class Worker:
         return self._rebalances.consumer
 
     def _make_consumer(self, *names: str, **settings: Any) -> RawConsumer:  # noqa: ANN401
-        consumer = RawConsumer(
-            *names, second_reader={"bootstrap.servers": self._kafka.bootstrap}, **settings
-        )
+        consumer = RawConsumer(*names, **settings)
         self._rebalances.consumer = consumer
         return consumer
 

@@ -65,7 +65,7 @@ async def _consume(worker: Worker, slot: Slot) -> None:
     await worker.start()
     print("ready", flush=True)  # noqa: T201 - others wait for this line
     _log.info("ready", slot=slot.number)
-    await worker.failed
+    await _until(worker.failed)
 
 
 async def run_relay(

@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from producers import topics
+from producers.disconnect import disconnect
 from producers.kafka import Kafka, partition_of
 from producers.waiting import ClientStopped, Waiting
 from schemas.commands import VALUE_LIMIT, CommandModel
@@ -25,7 +26,6 @@ __all__ = ["Client", "ClientStopped", "NoReply", "new_id"]
 
 _POLL_MS = 1_000
 _LOOKS = (0, 0.1, 0.4, 1)
-_STOP_SECONDS = 3
 
 
 class NoReply(Exception):
@@ -68,7 +68,7 @@ class Client:
             self._producer = AIOKafkaProducer(
                 **self._kafka.connection(), acks="all", enable_idempotence=True
             )
-            connections.push_async_callback(_stop, self._producer)
+            connections.push_async_callback(disconnect, self._producer)
             await self._producer.start()
             consumer = AIOKafkaConsumer(
                 **self._kafka.connection(),
@@ -77,7 +77,7 @@ class Client:
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
             )
-            connections.push_async_callback(_stop, consumer)
+            connections.push_async_callback(disconnect, consumer)
             await consumer.start()
             await self._seek_to_the_end(consumer)
             self._reader = asyncio.create_task(self._read(consumer))
@@ -194,25 +194,6 @@ class Client:
             raise
         finally:
             self._waiting.stop(cause)
-
-
-async def _stop(connected: AIOKafkaProducer | AIOKafkaConsumer) -> None:
-    """Disconnect within seconds, whether or not a broker is there.
-
-    Without one, a producer that has something left to send never stops, and a consumer ends the
-    stopping with a CancelledError that nobody asked for.
-    """
-    stopping = asyncio.create_task(connected.stop())
-    await asyncio.wait([stopping], timeout=_STOP_SECONDS)
-    if stopping.done() and not stopping.cancelled() and stopping.exception() is None:
-        return
-    stopping.cancel()
-    # The rest of what `stop` does; the library has no other way to it.
-    if isinstance(connected, AIOKafkaProducer):
-        rest = [connected._sender.close(), connected.client.close()]  # noqa: SLF001
-    else:
-        rest = [connected._client.close()]  # noqa: SLF001
-    await asyncio.gather(stopping, *rest, return_exceptions=True)
 
 
 def new_id() -> str:

@@ -18,6 +18,7 @@ from schemas.fields import (
     Correlation,
     Id,
     NodeId,
+    OptionId,
     ReasonCategory,
     Text,
     TextOrEmpty,
@@ -139,7 +140,7 @@ class RecordStep(CommandModel):
     type: Literal["record_step"] = "record_step"
     node_id: NodeId
     answer: Answer
-    option_id: NodeId | None = None
+    option_id: OptionId | None = None
     question: TextOrEmpty | None = None
     note: TextOrEmpty | None = None
 

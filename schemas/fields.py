@@ -63,6 +63,7 @@ Time = Annotated[
 Version = Annotated[int, Field(ge=0), AfterValidator(_within_a_double)]
 """A session's version: how many events it has."""
 
+OptionId = Annotated[str, StringConstraints(max_length=100, pattern=_NO_NUL)]
 NodeId = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_NO_NUL)]
 Category = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_NO_NUL)]
 ReasonCategory = Annotated[str, StringConstraints(min_length=1, max_length=30, pattern=_NO_NUL)]

@@ -220,7 +220,7 @@ UP = (
         question text not null
             constraint walk_steps_question_check check (char_length(question) <= 20000),
         option_id text
-            constraint walk_steps_option_id_check check (char_length(option_id) between 1 and 100),
+            constraint walk_steps_option_id_check check (char_length(option_id) <= 100),
         answer text not null
             constraint walk_steps_answer_check check (char_length(answer) between 1 and 4000),
         note text

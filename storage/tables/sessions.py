@@ -156,7 +156,7 @@ walk_steps = Table(
     CheckConstraint("position >= 1", name="walk_steps_position_check"),
     CheckConstraint("char_length(node_id) between 1 and 100", name="walk_steps_node_id_check"),
     CheckConstraint("char_length(question) <= 20000", name="walk_steps_question_check"),
-    CheckConstraint("char_length(option_id) between 1 and 100", name="walk_steps_option_id_check"),
+    CheckConstraint("char_length(option_id) <= 100", name="walk_steps_option_id_check"),
     CheckConstraint("char_length(answer) between 1 and 4000", name="walk_steps_answer_check"),
     CheckConstraint("char_length(note) <= 20000", name="walk_steps_note_check"),
 )

@@ -28,7 +28,7 @@ Living = tuple[AsyncExitStack, Relay]
 
 STATE = "session-state"
 
-fuses = st.none() | st.builds(Fuse, st.sampled_from(Death), st.integers(1, 3))
+fuses = st.none() | st.builds(Fuse, st.sampled_from(Death), st.sampled_from([1, 1, 2, 3]))
 
 
 class Stage(RuleBasedStateMachine):
