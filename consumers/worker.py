@@ -152,7 +152,7 @@ class Worker:
         return self._rebalances.consumer
 
     def _make_consumer(self, *names: str, **settings: Any) -> RawConsumer:  # noqa: ANN401
-        consumer = RawConsumer(*names, **settings)
+        consumer = RawConsumer(*names, lanes=self._settings.lanes, **settings)
         self._rebalances.consumer = consumer
         return consumer
 

@@ -10,6 +10,8 @@ from tests.outside.commands import command, encode
 from tests.outside.people import GLOBEX, GLOBEX_TECH
 
 LIMIT = 524_288
+KEY_WITHOUT_ROOM = b"k" * 450_000
+ODD_TEXT = "\u202e\x1b[31m\r\n<b>{{7*7}}' or 1=1 --=cmd()"
 NOT_UTF_8 = [(b"\xff\xfe", b"1"), (b"plain", b"2"), (b"fl_\x80", None)]
 
 Json = dict[str, Any]
@@ -67,9 +69,8 @@ HEADERS: dict[str, Sequence[tuple[bytes, bytes | None]]] = {
     ],
     "a lying content-type": [(b"content-type", b"application/avro"), (b"encoding", b"utf-16")],
     "values that are not text": [(b"content-type", b"\xff\xfe"), (b"correlation_id", b"\0\x80")],
-    "keys that are hardly text": [(b"\0", b"a"), ("\u202e".encode(), b"b"), (b"a\nb", b"\n")],
+    "keys that are hardly text": [(b" ", b"a"), ("\u202e".encode(), b"b"), (b"a\nb", b"\n")],
     "ten thousand": [(f"h{number}".encode(), b"v" * 8) for number in range(10_000)],
-    "two hundred thousand empty ones": [(b"", b"")] * 200_000,
     "a large one": [(b"big", b"x" * 400_000), (b"small", b"1")],
 }
 
@@ -104,6 +105,9 @@ KINDS: dict[str, Kind] = {
     "the largest value with a large key": Kind(
         "unreadable", always(b"x" * LIMIT), always(b"k" * 262_144)
     ),
+    "the largest value with a key that has no room beside it": Kind(
+        "unreadable", always(b"x" * LIMIT), always(KEY_WITHOUT_ROOM)
+    ),
     # -- what can be read and is refused
     "a NUL in text": Kind("invalid", opened(b',"correlation":"\\u0000"}')),
     "a lone surrogate": Kind("invalid", opened(b',"correlation":"\\ud800"}')),
@@ -124,7 +128,7 @@ KINDS: dict[str, Kind] = {
     ),
     "text that would act elsewhere": Kind(
         "accepted",
-        changed(ticket_id="\u202e\x1b[31m\r\n<b>{{7*7}}' or 1=1 --=cmd()"),
+        lambda sent: encode(sent | {"ticket_id": ODD_TEXT + sent["session_id"][:8]}),
     ),
     "a record from 1970": Kind("accepted", timestamp=1),
     "a record from before 1970": Kind("accepted", timestamp=-1_000_000),
@@ -142,6 +146,9 @@ KINDS: dict[str, Kind] = {
         f"a tombstone with headers: {name}": Kind("unreadable", always(None), headers=headers)
         for name, headers in HEADERS.items()
     },
+    "garbage with a hundred thousand empty headers": Kind(
+        "unreadable", GARBAGE, headers=[(b"", b"")] * 100_000
+    ),
     "too much with headers that are not UTF-8": Kind(
         "too_large", filled(LIMIT + 1), headers=NOT_UTF_8
     ),

@@ -18,7 +18,7 @@ from tests.model.expected import RAISES, UNSTORABLE
 from tests.model.logs import PLACES, SOURCES, Delivered
 from tests.model.stage import Stage, differences, fuses
 from tests.model.tables import read_positions
-from tests.model.wire import Sent, value_of
+from tests.model.wire import PARTITIONS, Sent, value_of
 from tests.model.world import LIMITS
 
 _KINDS = [*["new"] * 12, "again", "again", "reused", RAISES, UNSTORABLE, "unreadable", "misplaced"]
@@ -63,17 +63,7 @@ class Deliveries(Stage):
         first = [self.logs.since(place, self.position(place))[0] for place in self.waiting()]
         two = data.draw(st.lists(st.sampled_from(first), min_size=2, max_size=2), label="two")
         assume(not _poison_by_another_name(*two))
-        now = self.tick()
-        applier = Applier(self.bench.engine, LIMITS)
-        one, other = (applier.apply(self._alone(sent).batch(), now) for sent in two)
-        for outcome in self.bench.run(self.bench.at_once(one, other)):
-            assert isinstance(outcome, Applied), repr(outcome)
-        applied = self._applied(two)
-        possible = [self.after(order, now) for order in permutations(applied)]
-        wrong = [differences(expected, *self.look()) for expected in possible]
-        assert [] in wrong, wrong
-        self.expected = possible[wrong.index([])]
-        self.seen["race"] += 1
+        self.race_of(*two)
 
     @precondition(lambda self: self.waiting())
     @rule(data=st.data())
@@ -86,6 +76,20 @@ class Deliveries(Stage):
         assert isinstance(failed, PositionBehind), repr(failed)
         assert self.look() == before, "something changed"
         self.seen["position behind"] += 1
+
+    def race_of(self, one: Sent, other: Sent) -> None:
+        """Apply both at once; it has to come to what one after the other comes to."""
+        now = self.tick()
+        applier = Applier(self.bench.engine, LIMITS)
+        racing = (applier.apply(self._alone(sent).batch(), now) for sent in (one, other))
+        for outcome in self.bench.run(self.bench.at_once(*racing)):
+            assert isinstance(outcome, Applied), repr(outcome)
+        applied = self._applied((one, other))
+        possible = [self.after(order, now) for order in permutations(applied)]
+        wrong = [differences(expected, *self.look()) for expected in possible]
+        assert [] in wrong, wrong
+        self.expected = possible[wrong.index([])]
+        self.seen["race"] += 1
 
     def _deliver(self, data: st.DataObject, fuse: Fuse | None, *, directly: bool) -> None:
         for _ in range(data.draw(st.integers(1, 6), label="records")):

@@ -43,8 +43,8 @@ class Logs:
         self.ids += 1
         return an_id(0x1000 + self.ids)
 
-    def append(self, sent: Sent, topic: str, gap: int) -> None:
-        """Write a record to the end of its key's partition, after offsets that stay empty."""
+    def append(self, sent: Sent, topic: str, gap: int) -> Sent:
+        """Write a record to the end of its key's partition, after a gap; return it as written."""
         place = (topic, sent.key[-1] % PARTITIONS)
         offset = self.end(place) + gap
         refused = None
@@ -52,9 +52,9 @@ class Logs:
             refused = Code.INVALID
         elif sent.meant is not None and sent.meant.session_id.encode() != sent.key:
             refused = Code.KEY_MISMATCH
-        self.records[place].append(
-            replace(sent, topic=topic, partition=place[1], offset=offset, refused=refused)
-        )
+        written = replace(sent, topic=topic, partition=place[1], offset=offset, refused=refused)
+        self.records[place].append(written)
+        return written
 
     def end(self, place: Place) -> int:
         """The offset after the last record."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.dead_letters import HEADERS_LIMIT, KEY_LIMIT, kept_headers, message
+from producers.dead_letters import HEADERS_LIMIT, kept_headers, message
 from producers.topics import DEAD_LETTERS, MESSAGE_LIMIT
 from schemas.commands import VALUE_LIMIT
 from storage.dead_letters import DeadLetterRow
@@ -82,17 +82,17 @@ def test_a_value_that_is_too_large_is_told_by_its_size_and_digest() -> None:
     assert (b"orig_fl_size", b"0") in unpack(made.headers)
 
 
-@pytest.mark.parametrize("length", [KEY_LIMIT, KEY_LIMIT + 1])
-def test_a_key_beyond_its_limit_is_told_by_its_size_and_digest(length: int) -> None:
-    key = b"k" * length
-    made = message(a_letter(key=key))
-    if length <= KEY_LIMIT:
-        assert made.key == key
-        assert b"fl_key_size" not in told(made)
-    else:
-        assert made.key is None
-        assert told(made)[b"fl_key_size"] == str(length).encode()
-        assert told(made)[b"fl_key_sha256"] == hashlib.sha256(key).hexdigest().encode()
+def test_a_key_is_kept_as_long_as_there_is_room_and_then_told_by_its_size_and_digest() -> None:
+    room = MESSAGE_LIMIT - size(message(a_letter(key=b"")))
+    kept, left_out = (message(a_letter(key=b"k" * length)) for length in (room, room + 1))
+    assert kept.key == b"k" * room
+    assert b"fl_key_size" not in told(kept)
+    assert left_out.key is None
+    assert left_out.value == kept.value
+    assert told(left_out)[b"fl_key_size"] == str(room + 1).encode()
+    assert (
+        told(left_out)[b"fl_key_sha256"] == hashlib.sha256(b"k" * (room + 1)).hexdigest().encode()
+    )
 
 
 MANY: dict[str, Headers] = {
@@ -107,10 +107,12 @@ MANY: dict[str, Headers] = {
 
 @pytest.mark.parametrize("name", MANY)
 def test_whatever_a_record_holds_its_letter_is_within_the_limit_of_messages(name: str) -> None:
-    for reason, value in (("poison", VALUE_LIMIT), ("too_large", 1_000_000)):
-        letter = a_letter(
-            reason=reason, key=b"k" * KEY_LIMIT, value=b"x" * value, headers=MANY[name]
-        )
+    for reason, key, value in (
+        ("poison", 1_000_000, VALUE_LIMIT),
+        ("poison", 350_000, VALUE_LIMIT),
+        ("too_large", 1_000_000, 1_000_000),
+    ):
+        letter = a_letter(reason=reason, key=b"k" * key, value=b"x" * value, headers=MANY[name])
         assert size(message(letter)) <= MESSAGE_LIMIT
 
 
