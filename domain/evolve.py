@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import assert_never
 
 from domain.events import (
     Event,
@@ -14,7 +13,17 @@ from domain.events import (
     SessionStarted,
     StepRecorded,
 )
-from domain.sessions import Abandoned, Active, Born, Escalated, Origin, Resolved, Session
+from domain.sessions import (
+    Abandoned,
+    Active,
+    Born,
+    Escalated,
+    Origin,
+    Resolved,
+    Session,
+    SessionKind,
+    Unborn,
+)
 from domain.tickets import Ticket, TicketStatus
 
 
@@ -27,27 +36,36 @@ def evolve(session: Session, event: Event) -> Born:
 
     Raises `ImpossibleEvent` where no decision could have produced the event in this state.
     """
-    if isinstance(event, SessionStarted):
-        return _born(event)
-    if not isinstance(session, Active):
-        msg = f"{type(event).__name__} in state {type(session).__name__}"
-        raise ImpossibleEvent(msg)
-    version = session.version + 1
-    match event:
-        case StepRecorded():
-            return Active(session.origin, version, event.position, event.at, event.node_id)
-        case NotesUpdated():
-            return replace(session, version=version, last_activity_at=event.at)
-        case NodeRequested():
-            return replace(session, version=version, last_activity_at=event.at, node_requested=True)
-        case SessionResolved():
+    match session, event:
+        case Unborn(), SessionStarted():
+            return _born(event)
+        case Active(), StepRecorded() if _follows(session, event):
+            return Active(
+                session.origin, session.version + 1, event.position, event.at, event.node_id
+            )
+        case Active(), NotesUpdated():
+            return replace(session, version=session.version + 1, last_activity_at=event.at)
+        case Active(origin=Origin(kind=SessionKind.AI_BUILD)), NodeRequested():
+            return replace(
+                session,
+                version=session.version + 1,
+                last_activity_at=event.at,
+                node_requested=True,
+            )
+        case Active(), SessionResolved():
             return Resolved(*_end(session, event.at), event.helpful, event.resolution_notes)
-        case SessionEscalated():
+        case Active(), SessionEscalated():
             return Escalated(*_end(session, event.at), event.reason, event.reason_category)
-        case SessionAbandoned():
+        case Active(), SessionAbandoned():
             return Abandoned(*_end(session, event.at), event.reason)
         case _:
-            assert_never(event)
+            msg = f"{type(event).__name__} in state {type(session).__name__}"
+            raise ImpossibleEvent(msg)
+
+
+def _follows(session: Active, step: StepRecorded) -> bool:
+    """Whether the step is the next of a walk that takes steps."""
+    return session.origin.kind is not SessionKind.ADHOC and step.position == session.steps + 1
 
 
 def evolve_ticket(ticket: Ticket, event: Event) -> Ticket:

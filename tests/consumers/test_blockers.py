@@ -333,9 +333,6 @@ class JustEnded:
         raise asyncpg.InternalClientError(msg)
 
 
-@pytest.mark.xfail(
-    raises=asyncpg.InternalClientError, reason="Lease.hold lets the client's own error through"
-)
 async def test_a_lease_whose_connection_was_just_ended_is_lost() -> None:
     await Lease(JustEnded(), "the-lease").hold()
 

@@ -94,8 +94,8 @@ KINDS: dict[str, Kind] = {
     # -- values that are too large
     "one byte too much": Kind("too_large", filled(LIMIT + 1)),
     "as much as Kafka takes": Kind("too_large", always(b"\xff" * 1_000_000)),
-    "a bomb": Kind("too_large", always(b"x" * 16_777_216), codec="gzip"),
-    "a bomb of commands": Kind("too_large", filled(8_000_000), codec="gzip"),
+    "a bomb": Kind("too_large", always(b"x" * 4_000_000), codec="gzip"),
+    "a bomb of commands": Kind("too_large", filled(2_000_000), codec="gzip"),
     # -- keys
     "no key": Kind("key_mismatch", key=always(None)),
     "an empty key": Kind("key_mismatch", key=always(b"")),
@@ -146,8 +146,8 @@ KINDS: dict[str, Kind] = {
         f"a tombstone with headers: {name}": Kind("unreadable", always(None), headers=headers)
         for name, headers in HEADERS.items()
     },
-    "garbage with a hundred thousand empty headers": Kind(
-        "unreadable", GARBAGE, headers=[(b"", b"")] * 100_000
+    "garbage with fifty thousand empty headers": Kind(
+        "unreadable", GARBAGE, headers=[(b"", b"")] * 50_000
     ),
     "too much with headers that are not UTF-8": Kind(
         "too_large", filled(LIMIT + 1), headers=NOT_UTF_8

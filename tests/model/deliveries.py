@@ -14,8 +14,8 @@ from consumers.isolate import Applier, Unavailable
 from storage.positions import PositionBehind
 from tests.model.bench import AnswerLost, Fuse, Killed
 from tests.model.drafts import commands
-from tests.model.expected import RAISES, UNSTORABLE
 from tests.model.logs import PLACES, SOURCES, Delivered
+from tests.model.poison import RAISES, UNSTORABLE
 from tests.model.stage import Stage, differences, fuses
 from tests.model.tables import read_positions
 from tests.model.wire import PARTITIONS, Sent, value_of
