@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumers.fold import Folded, Standing, fold
@@ -12,12 +13,15 @@ from consumers.news import follow
 from consumers.records import Delivery, Heard, Item, Poison, Refused
 from consumers.save import save, stage
 from domain.context import Limits
+from domain.events import SessionEscalated
 from storage import dead_letters, inbox, positions, ticket_events
 from storage import facts as facts_of
 from storage.database import Transaction, begin
 from storage.facts import Facts
 from storage.outbox import Message
 from storage.positions import Partition
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ async def apply_batch(engine: AsyncEngine, batch: Batch, now: datetime, limits: 
         folded.asked = await _follow(tx, facts, items, now)
         await save(tx, folded, facts, now)
         staged = await stage(tx, folded, facts)
+    _warn_of_nobody_told(folded)
     return _applied(batch, items, folded, staged)
 
 
@@ -107,6 +112,16 @@ async def _follow(
     before = await ticket_events.heard(tx, names)
     await ticket_events.save(tx, names - before, now)
     return follow(facts, news, before)
+
+
+def _warn_of_nobody_told(folded: Folded) -> None:
+    for recorded in folded.recorded:
+        if isinstance(recorded.event, SessionEscalated) and not recorded.recipients:
+            _log.warning(
+                "an escalation has no recipients",
+                account_id=recorded.session.origin.account_id,
+                session_id=recorded.session.origin.session_id,
+            )
 
 
 def _applied(batch: Batch, items: Sequence[Item], folded: Folded, staged: int) -> Applied:

@@ -69,10 +69,10 @@ def fold(
                 course.folded.letters.append(item)
             case Refused():
                 course.refuse(item)
-            case Poison():
-                course.park(item, item.delivery)
+            case Poison(delivery=delivery):
+                course.answer(delivery, item)
             case Delivery():
-                course.answer(item)
+                course.answer(item, None)
     return course.folded
 
 
@@ -87,22 +87,24 @@ class _Course:
     claims: dict[str, Claim]
     folded: Folded = field(default_factory=Folded)
 
-    def answer(self, delivery: Delivery) -> None:
-        """Answer a command: as before, anew, or later."""
+    def answer(self, delivery: Delivery, poison: Poison | None) -> None:
+        """Answer a command: as before, anew, or later; a ``poison`` one only later."""
         command = delivery.command
         known = self.claims.get(command.command_id)
         if known is not None and known.digest != delivery.digest:
             self._reply(command.session_id, self._rejected(delivery, _REUSED))
         elif known is not None and known.reply is not None:
             self._reply(command.session_id, replies.again(known.reply))
+        elif poison is not None:
+            self._park(poison, delivery)
         elif known is not None or (command.account_id, command.session_id) in self.parked:
-            self.park(delivery, delivery)
+            self._park(delivery, delivery)
         else:
             reply = self._apply(delivery)
             self._claim(delivery, reply)
             self._reply(command.session_id, reply)
 
-    def park(self, letter: Letter, delivery: Delivery) -> None:
+    def _park(self, letter: Letter, delivery: Delivery) -> None:
         """Keep a command for later, its id claimed without an answer."""
         self.folded.letters.append(letter)
         if delivery.command.command_id not in self.claims:

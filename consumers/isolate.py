@@ -32,6 +32,13 @@ class DeploymentWrong(Exception):
     """The database is not what this version needs. The worker stops; an operator migrates."""
 
 
+class Defect(Exception):
+    """A record that needs no deciding cannot even be put away: the program itself is at fault.
+
+    The worker stops before the record is lost. Nothing an operator does to the servers helps.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Applier:
     """Applies batches to one database."""
@@ -73,8 +80,7 @@ class Applier:
             raise Unavailable(describe(error)) from error
         (item,) = batch.items
         if not isinstance(item, Delivery):
-            # Nothing of a refusal or a dead letter is ours to fail on: stop before it is lost.
-            raise DeploymentWrong(describe(error)) from error
+            raise Defect(_sentence(item, error)) from error
         _log.error("poison command", error=describe(error), **where(item))
         return await self.apply(replace(batch, items=[Poison(item, describe(error))]), now)
 
@@ -98,6 +104,14 @@ def where(item: Item) -> dict[str, object]:
     """Where a record came from, for logs."""
     record = item.record
     return {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+
+
+def _sentence(item: Item, error: Exception) -> str:
+    record = item.record
+    return (
+        f"{record.topic}/{record.partition} at {record.offset} cannot be put away"
+        f" ({describe(error)}): this is a fault of the program; please report it"
+    )
 
 
 def _partition(item: Item) -> Partition:

@@ -35,7 +35,7 @@ def _row(record: Record, reason: Reason, detail: str, delivery: Delivery | None)
             delivery.command.account_id, delivery.command.session_id, delivery.command.command_id
         )
     return DeadLetterRow(
-        dead_letter_id(record.topic, record.partition, record.offset),
+        dead_letter_id(record.topic, record.partition, record.offset, record.timestamp),
         reason.value,
         detail,
         record.topic,

@@ -35,11 +35,15 @@ _REPLACED = "\ufffd"
 
 
 class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
-    """Reads every record as raw bytes. ``spans`` tells what the last fetch covered."""
+    """Reads every record as raw bytes. ``spans`` tells what the last fetch covered.
 
-    def __init__(self, *topics: str, second_reader: object = None, **settings: Any) -> None:  # noqa: ANN401
-        del second_reader  # none is needed any more
+    A fetch takes from each of the ``lanes`` in turn, partitions of the same number modulo, so
+    that there is something to do for every lane.
+    """
+
+    def __init__(self, *topics: str, lanes: int = 1, **settings: Any) -> None:  # noqa: ANN401
         super().__init__(*topics, **settings)
+        self._lanes = lanes
         self._read_up_to: dict[TopicPartition, int] = {}
         self.spans: dict[Partition, range] = {}
 
@@ -57,9 +61,11 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         """Fetch as the client does, past records that it cannot decode."""
         fetched: dict[TopicPartition, list[Any]]
         try:
-            fetched = await super().getmany(
-                *partitions, timeout_ms=timeout_ms, max_records=max_records
-            )
+            fetched = await self._take_of_each_lane(max_records) if not partitions else {}
+            if not fetched:
+                fetched = await super().getmany(
+                    *partitions, timeout_ms=timeout_ms, max_records=max_records
+                )
         except Exception as error:
             offsets = self._go_back()
             if not isinstance(error, _UNDECODABLE):
@@ -85,6 +91,16 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
             return
         for partition, records in fetched.items():
             super().seek(partition, records[0].offset)
+
+    async def _take_of_each_lane(self, max_records: int | None) -> dict[TopicPartition, list[Any]]:
+        """What was fetched already, up to ``max_records`` of each lane."""
+        fetched: dict[TopicPartition, list[Any]] = {}
+        assigned = self.assignment()
+        for lane in range(self._lanes):
+            of_lane = [one for one in assigned if one.partition % self._lanes == lane]
+            if of_lane:
+                fetched |= await super().getmany(*of_lane, timeout_ms=0, max_records=max_records)
+        return fetched
 
     def _go_back(self) -> dict[TopicPartition, int]:
         """Take back what a call that raised took; return where reading goes on."""

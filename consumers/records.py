@@ -31,6 +31,10 @@ class Record(Protocol):
         """Where in the partition it stands."""
 
     @property
+    def timestamp(self) -> int:
+        """The broker's time of the record, in milliseconds since 1970."""
+
+    @property
     def key(self) -> bytes | None:
         """The key's bytes."""
 

@@ -42,7 +42,8 @@ _SOURCES = {
 _SESSION_TIMEOUT_MS = 30_000
 _LONGEST_PAUSE = 5.0
 _COMMIT_EVERY_SECONDS = 1.0
-_DRAIN_SECONDS = 15.0
+_DRAIN_SECONDS = 10.0
+_LEAVE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +134,14 @@ class Worker:
         A batch that waits for a server is left: it was not applied and comes back.
         """
         self._stopping = True
+        if self._rebalances.consumer is None:
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await self._rebalances.idle.wait()
         await self._commit_offsets()
         with suppress(TimeoutError):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(_LEAVE_SECONDS):
                 await self._broker.stop()
 
     @property
@@ -150,9 +153,7 @@ class Worker:
         return self._rebalances.consumer
 
     def _make_consumer(self, *names: str, **settings: Any) -> RawConsumer:  # noqa: ANN401
-        consumer = RawConsumer(
-            *names, second_reader={"bootstrap.servers": self._kafka.bootstrap}, **settings
-        )
+        consumer = RawConsumer(*names, lanes=self._settings.lanes, **settings)
         self._rebalances.consumer = consumer
         return consumer
 

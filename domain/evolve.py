@@ -32,6 +32,7 @@ from domain.sessions import (
     Resolved,
     ReturnedToFirstLine,
     Session,
+    SessionKind,
     Unborn,
     Waiting,
 )
@@ -50,11 +51,11 @@ def evolve(session: Session, event: Event) -> Born:
     match session, event:
         case Unborn(), SessionStarted():
             return _born(event)
-        case Active(), StepRecorded():
+        case Active(), StepRecorded() if _follows(session, event):
             return _step(session, event)
         case Active(), NotesUpdated():
             return replace(session, version=session.version + 1, last_activity_at=event.at)
-        case Active(), NodeRequested():
+        case Active(origin=Origin(kind=SessionKind.AI_BUILD)), NodeRequested():
             return replace(
                 session,
                 version=session.version + 1,
@@ -128,6 +129,11 @@ def _born(event: SessionStarted) -> Active:
         last_activity_at=event.at,
         current_node_id=event.current_node_id,
     )
+
+
+def _follows(session: Active, step: StepRecorded) -> bool:
+    """Whether the step is the next of a walk that takes steps."""
+    return session.origin.kind is not SessionKind.ADHOC and step.position == session.steps + 1
 
 
 def _step(session: Active, event: StepRecorded) -> Active:

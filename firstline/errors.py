@@ -7,13 +7,14 @@ NotReady                  mend what would break the promise
 DeploymentWrong           migrate the database
 PositionBeyondEnd         the topic is not the one that was read before
 ProgressLost              the relay cannot tell what went out
-SlotLost, LogFault …      start again
+SlotLost                  start again
+Defect                    report it
 """
 
 import asyncpg
 from aiokafka.errors import KafkaError
 
-from consumers.isolate import DeploymentWrong
+from consumers.isolate import Defect, DeploymentWrong
 from consumers.reading import PositionBeyondEnd
 from firstline.check import NotReady
 from firstline.load import CatalogueError
@@ -29,6 +30,7 @@ from storage.slots import SlotLost
 _SAY_IT_THEMSELVES = (
     NoServers,
     CatalogueError,
+    Defect,
     NotReady,
     NothingToShow,
     PositionBeyondEnd,

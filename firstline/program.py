@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
@@ -17,59 +18,54 @@ from firstline.settings import Settings
 from producers.leadership import relay_forever
 from producers.relay import RelaySettings, Signals
 from storage.database import connect
-from storage.slots import take_slot
+from storage.slots import Slot, take_slot
 
 _log = structlog.get_logger()
+
+_RELAY_DRAIN_SECONDS = 6.0
 
 
 async def run_worker(servers: Servers, settings: Settings, *, with_relay: bool = True) -> None:
     """Consume, and relay, until SIGTERM or SIGINT; print ``ready`` once it consumes.
 
-    Raises what a person has to see to: see `firstline.check`, `consumers.isolate`,
+    Leaves within 30 seconds: the batch at hand ends, then the relay's intent, then the slot is
+    free. Raises what a person has to see to: see `firstline.check`, `consumers.isolate`,
     `consumers.reading` and `producers.relay`.
     """
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
     await preconditions(servers, settings)
     kafka = settings.kafka(servers.kafka_bootstrap)
-    engine = connect(servers.database_url)
-    signals = Signals()
-    _stop_on_signals(signals.stop)
-    try:
+    relaying = Signals()
+    async with AsyncExitStack() as leaving:
+        engine = connect(servers.database_url)
+        leaving.push_async_callback(engine.dispose)
         slot = await take_slot(servers.database_url, settings.topic_prefix)
-        try:
-            worker = Worker(
-                kafka,
-                servers.database_url,
-                Applier(engine, Limits(settings.walk_steps, settings.ai_nodes)),
-                WorkerSettings(
-                    slot.number, careful=slot.unclean, batch_records=settings.batch_records
-                ),
-                on_applied=lambda applied: signals.wake.set() if applied.messages else None,
+        leaving.push_async_callback(slot.leave)
+        until: list[Coroutine[Any, Any, Any]] = [stop.wait(), slot.hold()]
+        if with_relay:
+            relay = asyncio.ensure_future(
+                relay_forever(servers.database_url, engine, kafka, RelaySettings(), relaying)
             )
-            await worker.start()
-            print("ready", flush=True)  # noqa: T201 - others wait for this line
-            _log.info("ready", slot=slot.number)
-            tasks: list[Coroutine[Any, Any, Any]] = [
-                signals.stop.wait(),
-                _until(worker.failed),
-                slot.hold(),
-            ]
-            relaying = None
-            if with_relay:
-                relaying = asyncio.ensure_future(
-                    relay_forever(servers.database_url, engine, kafka, RelaySettings(), signals)
-                )
-                tasks.append(_until(relaying))
-            try:
-                await _first_of(*tasks)
-            finally:
-                signals.stop.set()
-                await worker.stop()
-                if relaying is not None:
-                    await _drain(relaying)
-        finally:
-            await slot.leave()
-    finally:
-        await engine.dispose()
+            leaving.push_async_callback(_drain, relay, relaying)
+            until.append(_until(relay))
+        worker = Worker(
+            kafka,
+            servers.database_url,
+            Applier(engine, Limits(settings.walk_steps, settings.ai_nodes)),
+            WorkerSettings(slot.number, careful=slot.unclean, batch_records=settings.batch_records),
+            on_applied=lambda applied: relaying.wake.set() if applied.messages else None,
+        )
+        leaving.push_async_callback(worker.stop)
+        await _first_of(_consume(worker, slot), *until)
+
+
+async def _consume(worker: Worker, slot: Slot) -> None:
+    """Consume until the worker fails, and raise what it failed of."""
+    await worker.start()
+    print("ready", flush=True)  # noqa: T201 - others wait for this line
+    _log.info("ready", slot=slot.number)
+    await _until(worker.failed)
 
 
 async def run_relay(
@@ -108,11 +104,12 @@ async def _until(future: "asyncio.Future[None]") -> None:
     await asyncio.shield(future)
 
 
-async def _drain(relaying: "asyncio.Future[None]") -> None:
+async def _drain(relay: "asyncio.Future[None]", signals: Signals) -> None:
     """Let the relay finish its intent; what it does not finish is found at the next start."""
+    signals.stop.set()
     with contextlib.suppress(Exception):
-        async with asyncio.timeout(10):
-            await relaying
+        async with asyncio.timeout(_RELAY_DRAIN_SECONDS):
+            await relay
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

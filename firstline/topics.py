@@ -1,11 +1,14 @@
 """Creating the topics of the wire contract."""
 
+import asyncio
+
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from producers.kafka import Kafka
 from producers.topics import ALL, Topic
 
+_LISTED_WITHIN_SECONDS = 20
 _DAY_MS = 24 * 60 * 60 * 1000
 # More than the largest message we write, and than the largest record a sender may: such a record
 # has to arrive, so that it can be answered as too large.
@@ -38,9 +41,17 @@ async def create_topics(
         for name, code, *_ in response.topic_errors:
             if code not in {0, TopicAlreadyExistsError.errno}:
                 raise for_code(code)(name)
+        await _until_listed(admin, {kafka.topic(topic.name) for topic in missing})
     finally:
         await admin.close()
     return [kafka.topic(topic.name) for topic in missing]
+
+
+async def _until_listed(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+    """Wait until the brokers know of what they have created, so that others may use it at once."""
+    async with asyncio.timeout(_LISTED_WITHIN_SECONDS):
+        while not names <= set(await admin.list_topics()):
+            await asyncio.sleep(0.05)
 
 
 def configuration(topic: Topic, retention_days: int, replication: int) -> dict[str, str]:

@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from producers import topics
+from producers.disconnect import disconnect
 from producers.kafka import Kafka, partition_of
 from producers.waiting import ClientStopped, Waiting
 from schemas.commands import VALUE_LIMIT, CommandModel
@@ -67,7 +68,7 @@ class Client:
             self._producer = AIOKafkaProducer(
                 **self._kafka.connection(), acks="all", enable_idempotence=True
             )
-            connections.push_async_callback(self._producer.stop)
+            connections.push_async_callback(disconnect, self._producer)
             await self._producer.start()
             consumer = AIOKafkaConsumer(
                 **self._kafka.connection(),
@@ -76,7 +77,7 @@ class Client:
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
             )
-            connections.push_async_callback(consumer.stop)
+            connections.push_async_callback(disconnect, consumer)
             await consumer.start()
             await self._seek_to_the_end(consumer)
             self._reader = asyncio.create_task(self._read(consumer))

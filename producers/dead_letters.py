@@ -5,13 +5,10 @@ from hashlib import sha256
 from producers import topics
 from storage.dead_letters import DeadLetterRow
 from storage.headers import Headers, pack
-from storage.outbox import Message
+from storage.outbox import Message, size
 
 HEADERS_LIMIT = 16 * 1024
 """How much of the original headers is kept, in bytes of names, values and their lengths."""
-
-KEY_LIMIT = 256 * 1024
-"""The largest key that a dead letter keeps, in bytes."""
 
 _OURS = b"fl_"
 _LENGTHS = 2  # an empty header takes that much in a record: there may be half a million
@@ -20,8 +17,8 @@ _LENGTHS = 2  # an empty header takes that much in a record: there may be half a
 def message(letter: DeadLetterRow) -> Message:
     """The message for a dead letter.
 
-    A value that is too large is replaced by its size and digest, and so is a key beyond
-    `KEY_LIMIT`, which is more than the rest of a message leaves room for.
+    A value that is too large is replaced by its size and digest, and so is a key for which the
+    rest of the message leaves no room.
     """
     headers = [
         *kept_headers(letter.headers),
@@ -39,22 +36,23 @@ def message(letter: DeadLetterRow) -> Message:
             (b"fl_sha256", sha256(value).hexdigest().encode()),
         ]
         value = None
-    if key is not None and len(key) > KEY_LIMIT:
-        headers += [
-            (b"fl_key_size", str(len(key)).encode()),
-            (b"fl_key_sha256", sha256(key).hexdigest().encode()),
-        ]
-        key = None
-    return Message(topics.DEAD_LETTERS, key, value, pack(headers))
+    whole = Message(topics.DEAD_LETTERS, key, value, pack(headers))
+    if key is None or size(whole) <= topics.MESSAGE_LIMIT:
+        return whole
+    headers += [
+        (b"fl_key_size", str(len(key)).encode()),
+        (b"fl_key_sha256", sha256(key).hexdigest().encode()),
+    ]
+    return Message(topics.DEAD_LETTERS, None, value, pack(headers))
 
 
 def kept_headers(headers: Headers) -> list[tuple[bytes, bytes | None]]:
     """The first headers that fit, those that would pass for ours renamed."""
     kept: list[tuple[bytes, bytes | None]] = []
-    size = 0
+    room = HEADERS_LIMIT
     for name, value in headers:
-        size += len(name) + len(value or b"") + _LENGTHS
-        if size > HEADERS_LIMIT:
+        room -= len(name) + len(value or b"") + _LENGTHS
+        if room < 0:
             break
         kept.append((b"orig_" + name if name.startswith(_OURS) else name, value))
     return kept

@@ -13,9 +13,12 @@ def event_id(command_id: str, place: int) -> str:
 
 
 @lru_cache(maxsize=1024)
-def dead_letter_id(topic: str, partition: int, offset: int) -> str:
-    """The id of the dead letter that a record became."""
-    return derived(f"dead-letter:{topic}:{partition}:{offset}")
+def dead_letter_id(topic: str, partition: int, offset: int, timestamp: int) -> str:
+    """The id of the dead letter that a record became.
+
+    The broker's ``timestamp``, in milliseconds, tells records of a topic that was made anew apart.
+    """
+    return derived(f"dead-letter:{topic}:{partition}:{offset}:{timestamp}")
 
 
 def derived(name: str) -> str:

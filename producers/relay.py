@@ -88,14 +88,19 @@ class Relay:
         async with begin(self.engine) as tx:
             state = await outbox.state(tx, self.shard)
             intent = await outbox.open_intent(tx, self.shard)
-        if self.progress < state.settled and not self.settings.accept_lost_progress:
-            raise ProgressLost(self.shard, self.progress, state.settled)
+        if self.progress < state.settled:
+            if not self.settings.accept_lost_progress:
+                raise ProgressLost(self.shard, self.progress, state.settled)
+            _log.warning("going on from a lost progress", shard=self.shard, was=state.settled)
         if intent is not None and intent.number > self.progress:
             _log.info("publishing an intent left open", shard=self.shard, rows=len(intent.rows))
             await self._publish_or_set_aside(intent, careful=careful)
         if intent is not None:
             self.settled = intent
             await self.settle()
+        elif self.progress < state.settled:
+            async with begin(self.engine) as tx:
+                await outbox.forget_progress(tx, self.shard, self.progress)
 
     async def relay_once(self) -> int:
         """Settle the last intent, take the next and publish it; return how many rows went out."""

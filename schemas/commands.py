@@ -14,10 +14,11 @@ from pydantic.config import JsonDict
 from schemas.fields import (
     UUID_PATTERN,
     Answer,
-    Category,
+    CategoryOrEmpty,
     Correlation,
     Id,
     NodeId,
+    OptionId,
     ReasonCategory,
     Text,
     TextOrEmpty,
@@ -118,7 +119,7 @@ class StartAiBuild(OnTicket):
 
     type: Literal["start_ai_build"] = "start_ai_build"
     problem_text: Text
-    category: Category | None = None
+    category: CategoryOrEmpty | None = None
 
 
 class RecordStep(CommandModel):
@@ -127,9 +128,9 @@ class RecordStep(CommandModel):
     type: Literal["record_step"] = "record_step"
     node_id: NodeId
     answer: Answer
-    option_id: NodeId | None = None
-    question: Text | None = None
-    note: Text | None = None
+    option_id: OptionId | None = None
+    question: TextOrEmpty | None = None
+    note: TextOrEmpty | None = None
 
 
 class UpdateNotes(CommandModel):
@@ -161,14 +162,14 @@ class EscalateWithoutWalk(OnTicket):
 
     type: Literal["escalate_without_walk"] = "escalate_without_walk"
     reason_category: ReasonCategory
-    reason: Text | None = None
+    reason: TextOrEmpty | None = None
 
 
 class Abandon(CommandModel):
     """End the session without an outcome."""
 
     type: Literal["abandon"] = "abandon"
-    reason: Text | None = None
+    reason: TextOrEmpty | None = None
 
 
 class Intake(OnTicket):

@@ -68,11 +68,13 @@ Time = Annotated[
 Version = Annotated[int, Field(ge=0), AfterValidator(_within_a_double)]
 """A session's version: how many events it has."""
 
+OptionId = Annotated[str, StringConstraints(max_length=100, pattern=_NO_NUL)]
 NodeId = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_NO_NUL)]
 Category = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_NO_NUL)]
 ReasonCategory = Annotated[str, StringConstraints(min_length=1, max_length=30, pattern=_NO_NUL)]
 Answer = Annotated[str, StringConstraints(min_length=1, max_length=4_000, pattern=_NO_NUL)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=_NO_NUL)]
 TextOrEmpty = Annotated[str, StringConstraints(max_length=20_000, pattern=_NO_NUL)]
+CategoryOrEmpty = Annotated[str, StringConstraints(max_length=100, pattern=_NO_NUL)]
 TicketId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_NUL)]
 Correlation = Annotated[str, StringConstraints(max_length=128, pattern=_NO_NUL)]

@@ -20,6 +20,16 @@ _OWN_CLASSES = ("22", "54")
 _OWN_CODES = ("23502", "23514")
 
 
+# The client's internal error comes up for a moment after the server has ended a connection.
+_CONNECTION_GONE = (
+    OSError,
+    TimeoutError,
+    PoolTimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
+
 class Fault(Enum):
     """What an error means for the batch in which it came up."""
 
@@ -35,7 +45,7 @@ def classify(error: BaseException) -> Fault:
     if state is not None:
         return _of_state(state, _root(error))
     root = _root(error)
-    if isinstance(root, (OSError, TimeoutError, PoolTimeoutError, asyncpg.InterfaceError)):
+    if isinstance(root, _CONNECTION_GONE):
         return Fault.WAIT
     return Fault.OWN
 

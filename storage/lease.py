@@ -16,6 +16,13 @@ _log = structlog.get_logger()
 
 _SILENCE_ALLOWED = "5s"
 _HEARTBEAT_SECONDS = 1.0
+_LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 _SETTINGS = {
     "application_name": "firstline-lease",
     "idle_session_timeout": _SILENCE_ALLOWED,
@@ -39,7 +46,7 @@ class Lease:
             try:
                 async with asyncio.timeout(_HEARTBEAT_SECONDS * 3):
                     await self._connection.execute("select 1")
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except _LOST:
                 _log.warning("lease lost", lease=self.name)
                 return
             await asyncio.sleep(_HEARTBEAT_SECONDS)

@@ -120,6 +120,18 @@ async def open_intent(tx: Transaction, shard: int) -> Intent | None:
     return Intent(shard_state.open, [_row(record) for record in records])
 
 
+async def forget_progress(tx: Transaction, shard: int, progress: int) -> None:
+    """Count on from what Kafka knows, where no intent is open; an operator has said so."""
+    await tx.execute(
+        """
+        update relay_shards set number = $2, settled = $2
+        where shard = $1 and row_ids is null and settled > $2
+        """,
+        shard,
+        progress,
+    )
+
+
 async def set_aside(tx: Transaction, shard: int, rows: Sequence[Row], why: str) -> None:
     """Move rows that Kafka refuses for their own sake out of the way of the others."""
     await tx.execute(

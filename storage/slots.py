@@ -18,6 +18,7 @@ _log = structlog.get_logger()
 
 _MOST_SLOTS = 1_000
 _RETAKE_SECONDS = 30.0
+_LEAVE_SECONDS = 2.0
 
 
 class SlotLost(Exception):
@@ -43,7 +44,8 @@ class Slot:
     async def leave(self) -> None:
         """Say good-bye and free the slot."""
         with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError):
-            await _mark(self.database_url, self.lease.name, running=False)
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await _mark(self.database_url, self.lease.name, running=False)
         await self.lease.release()
 
     async def _take_again(self) -> Lease:

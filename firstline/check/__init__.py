@@ -37,6 +37,7 @@ __all__ = ["Finding", "Level", "NotReady", "check", "preconditions"]
 
 _CONNECT_SECONDS = 5.0
 _KAFKA_SECONDS = 20.0
+_FORM = "postgresql://user:password@host:port/name"
 
 
 class NotReady(Exception):
@@ -104,17 +105,17 @@ async def _look_at_kafka(kafka: Kafka, settings: Settings) -> tuple[Cluster | No
 async def _look_at_postgres(
     database_url: str, kafka: Kafka, cluster: Cluster | None
 ) -> list[Finding]:
+    address = _address(database_url)
+    todo = "start it, or mend FIRSTLINE_DATABASE_URL"
     try:
-        address = _address(database_url)
         async with _postgres(database_url) as connection:
             return await _postgres_findings(connection, kafka, cluster)
-    except (ArgumentError, asyncpg.ClientConfigurationError, ValueError):
-        says = "FIRSTLINE_DATABASE_URL is not postgresql://user:password@host:port/name"
+    except (asyncpg.ClientConfigurationError, ValueError):
+        says, todo = f"has no address that is {_FORM}", "mend FIRSTLINE_DATABASE_URL"
     except asyncpg.PostgresError as error:
         says = f"refuses this program at {address} ({describe(error)})"
     except (OSError, TimeoutError, asyncpg.InterfaceError, KafkaError) as error:
         says = f"does not answer at {address} ({describe(error)})"
-    todo = "start it, or mend FIRSTLINE_DATABASE_URL"
     return [wrong("Postgres", says, todo), *clocks(_kafka_clock(cluster))]
 
 
@@ -165,5 +166,8 @@ def _too_old(kafka: Kafka) -> Finding:
 
 def _address(database_url: str) -> str:
     """Host, port and database: the rest may hold a password, in more than one place."""
-    url = make_url(database_url)
+    try:
+        url = make_url(database_url)
+    except (ArgumentError, ValueError):
+        return "an address that cannot be read"
     return f"{url.host or 'localhost'}:{url.port or 5432}/{url.database or ''}"

@@ -178,7 +178,7 @@ UP = (
         flow_version integer,
         flow_proposal_id uuid,
         category text
-            constraint sessions_category_check check (char_length(category) between 1 and 100),
+            constraint sessions_category_check check (char_length(category) <= 100),
         problem_text text
             constraint sessions_problem_text_check check (char_length(problem_text) <= 20000),
         previous_session_id uuid,
@@ -263,11 +263,11 @@ UP = (
         question text not null
             constraint walk_steps_question_check check (char_length(question) <= 20000),
         option_id text
-            constraint walk_steps_option_id_check check (char_length(option_id) between 1 and 100),
+            constraint walk_steps_option_id_check check (char_length(option_id) <= 100),
         answer text not null
             constraint walk_steps_answer_check check (char_length(answer) between 1 and 4000),
         note text
-            constraint walk_steps_note_check check (char_length(note) between 1 and 20000),
+            constraint walk_steps_note_check check (char_length(note) <= 20000),
         recorded_at timestamptz not null,
         constraint walk_steps_pkey primary key (session_id, position)
     )
@@ -482,7 +482,6 @@ UP = (
             constraint dead_letters_status_check
             check (status in ('open', 'replayed', 'discarded')),
         recorded_at timestamptz not null,
-        constraint dead_letters_record_key unique (topic, partition, "offset"),
         constraint dead_letters_command_check check (
             (reason in ('poison', 'parked')) = (command_id is not null)
             and (command_id is null) = (session_id is null)

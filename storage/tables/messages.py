@@ -92,7 +92,6 @@ dead_letters = Table(
     PrimaryKeyConstraint("number", name="dead_letters_pkey"),
     UniqueConstraint("id", name="dead_letters_id_key"),
     # one record, one dead letter, however often it is delivered
-    UniqueConstraint("topic", "partition", "offset", name="dead_letters_record_key"),
     CheckConstraint(
         "reason in ('unreadable', 'too_large', 'poison', 'parked')",
         name="dead_letters_reason_check",

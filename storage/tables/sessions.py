@@ -71,7 +71,7 @@ sessions = Table(
     CheckConstraint(
         "kind in ('flow', 'proposal', 'adhoc', 'ai_build')", name="sessions_kind_check"
     ),
-    CheckConstraint("char_length(category) between 1 and 100", name="sessions_category_check"),
+    CheckConstraint("char_length(category) <= 100", name="sessions_category_check"),
     CheckConstraint("char_length(problem_text) <= 20000", name="sessions_problem_text_check"),
     CheckConstraint(
         "status in ('active', 'resolved', 'escalated', 'abandoned')",
@@ -156,9 +156,9 @@ walk_steps = Table(
     CheckConstraint("position >= 1", name="walk_steps_position_check"),
     CheckConstraint("char_length(node_id) between 1 and 100", name="walk_steps_node_id_check"),
     CheckConstraint("char_length(question) <= 20000", name="walk_steps_question_check"),
-    CheckConstraint("char_length(option_id) between 1 and 100", name="walk_steps_option_id_check"),
+    CheckConstraint("char_length(option_id) <= 100", name="walk_steps_option_id_check"),
     CheckConstraint("char_length(answer) between 1 and 4000", name="walk_steps_answer_check"),
-    CheckConstraint("char_length(note) between 1 and 20000", name="walk_steps_note_check"),
+    CheckConstraint("char_length(note) <= 20000", name="walk_steps_note_check"),
 )
 
 session_notes = Table(

@@ -30,7 +30,7 @@ _TICKET = an_id(0x21)
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[str]:
-    """A Kafka that goes by its ACLs; what has none is everybody's, and what is asked for is made."""
+    """A Kafka that goes by its ACLs; what has none is everybody's. It makes topics unasked."""
     settings = {
         "authorizer.class.name": _AUTHORIZER,
         "allow.everyone.if.no.acl.found": "true",

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,43 +72,50 @@ async def test_what_was_sent_while_there_was_no_worker_takes_effect_once(
         assert isinstance(refused, Rejected)
         assert (refused.code, refused.version) == ("stale_version", 1)
 
-        starts = [
-            StartAdhoc(
-                command_id=new_id(),
-                session_id=new_id(),
-                ticket_kind="psa",
-                ticket_id=f"many-{number}",
-                account_id=ACME,
-                actor_id=TECH,
-            )
-            for number in range(200)
-        ]
+        starts = [a_start() for _ in range(200)]
         replies = await asyncio.gather(*(client.send(one) for one in starts))
         assert [one.command_id for one in replies] == [one.command_id for one in starts]
         assert {one.outcome for one in replies} == {"accepted"}
     installation.must_run()
 
 
-async def test_a_client_waits_out_a_restart_of_the_broker() -> None:
+async def test_a_client_waits_for_a_broker_that_comes_back_and_leaves_one_that_does_not() -> None:
     with tempfile.TemporaryDirectory(prefix="firstline-test-") as folder:
-        broker = own.Kafka(Path(folder) / "kafka", distribution=find_kafka(os.environ))
+        broker = own.Kafka(
+            Path(folder) / "kafka",
+            distribution=find_kafka(os.environ),
+            settings={"broker.session.timeout.ms": "1000", "broker.heartbeat.interval.ms": "200"},
+        )
         try:
             await asyncio.to_thread(broker.start)
             kafka = await with_topics(broker.bootstrap)
-            async with Client(kafka, source="chat") as client, stand_in(kafka) as worker:
-                for _ in range(2):
-                    start = StartAdhoc(
-                        command_id=new_id(),
-                        session_id=new_id(),
-                        ticket_kind="psa",
-                        ticket_id="10045",
-                        account_id=ACME,
-                        actor_id=TECH,
-                    )
-                    sent = asyncio.create_task(client.insist(start, attempts=6))
+            async with Client(kafka, source="chat") as client:
+                async with stand_in(kafka) as worker:
+                    before = asyncio.create_task(client.send(a_start()))
                     await worker.answer(json.loads((await worker.next()).value))
-                    assert (await sent).command_id == start.command_id
+                    await before
+
                     broker.kill()
+                    meanwhile = asyncio.create_task(client.insist(a_start(), attempts=6))
                     await asyncio.to_thread(broker.start)
+                    await worker.answer(json.loads((await worker.next()).value))
+                    assert (await meanwhile).outcome == "accepted"
+
+                broker.kill()
+                with pytest.raises(NoReply):
+                    await client.send(a_start(), timeout=0.5)
+                left = time.monotonic()
+            assert time.monotonic() - left < 10
         finally:
             broker.kill()
+
+
+def a_start() -> StartAdhoc:
+    return StartAdhoc(
+        command_id=new_id(),
+        session_id=new_id(),
+        ticket_kind="psa",
+        ticket_id=new_id(),
+        account_id=ACME,
+        actor_id=TECH,
+    )

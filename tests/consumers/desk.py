@@ -131,13 +131,19 @@ class Desk:
             for command_id, reply in rows
         }
 
-    async def events(self, session_id: str) -> list[str]:
-        """The types of a session's events, in order."""
+    async def messages(self, topic: str, session_id: str) -> list[Json]:
+        """What goes out about a session on a topic, in order."""
         rows = await self.connection.fetch(
-            "select value from outbox where topic = 'session-events' and key = $1 order by id",
+            "select value from outbox where topic = $1 and key = $2 order by id",
+            topic,
             session_id.encode(),
         )
-        return [json.loads(row["value"])["type"].split(".")[2] for row in rows]
+        return [json.loads(row["value"]) for row in rows]
+
+    async def events(self, session_id: str) -> list[str]:
+        """The types of a session's events, in order."""
+        events = await self.messages("session-events", session_id)
+        return [event["type"].split(".")[2] for event in events]
 
     async def position(self, partition: int = 0) -> int:
         found: int = await self.connection.fetchval(

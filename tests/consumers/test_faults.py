@@ -315,6 +315,8 @@ async def test_a_value_that_the_driver_refuses_is_the_record_s_own_fault(
         (asyncpg.OutOfMemoryError(), WAIT),
         (asyncpg.AdminShutdownError(), WAIT),
         (asyncpg.CrashShutdownError(), WAIT),
+        # For a moment after the server has said that it ends an idle connection.
+        (asyncpg.InternalClientError("cannot switch to state 15; another operation (2)"), WAIT),
         (asyncpg.SerializationError(), AGAIN),
         (asyncpg.DeadlockDetectedError(), AGAIN),
         (asyncpg.StatementTooComplexError(), OWN),

@@ -58,6 +58,7 @@ class ARecord:
     topic: str = CHAT_TOPIC
     partition: int = 0
     offset: int = 0
+    timestamp: int = 0
     headers: Sequence[tuple[str, bytes | None]] = ()
 
 

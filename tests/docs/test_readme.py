@@ -1,6 +1,8 @@
 """README.md says what the program does: its settings, its commands, its examples."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import typer
@@ -17,8 +19,6 @@ from tests.docs.reading import blocks, page, quoted, rows, section
 README = page("README.md")
 FIRST_STEPS = section(README, "First steps by hand")
 SETTINGS = {quoted(cells[0])[0]: cells for cells in rows(section(README, "Settings"))}
-PROGRAM = typer.main.get_command(app)
-assert isinstance(PROGRAM, TyperGroup)
 COMMAND_ROWS = {
     quoted(cells[0])[0].split()[1]: cells for cells in rows(section(README, "Commands"))
 }
@@ -37,19 +37,19 @@ def test_every_setting_has_a_meaning() -> None:
 
 
 def test_every_command_is_told() -> None:
-    assert set(COMMAND_ROWS) == set(PROGRAM.commands)
+    assert set(COMMAND_ROWS) == set(known())
 
 
 def test_every_command_is_in_the_help() -> None:
     shown = CliRunner().invoke(app, ["--help"]).output
-    assert [name for name in PROGRAM.commands if f"  {name} " not in shown] == []
+    assert [name for name in known() if f"  {name} " not in shown] == []
 
 
 @pytest.mark.parametrize("name", COMMAND_ROWS)
 def test_every_option_that_is_told_is_one(name: str) -> None:
-    known = {
+    taken = {
         option
-        for parameter in PROGRAM.commands[name].params
+        for parameter in known()[name].params
         for option in (*parameter.opts, *parameter.secondary_opts)
     }
     told = {
@@ -59,7 +59,7 @@ def test_every_option_that_is_told_is_one(name: str) -> None:
         for word in part.split()
         if word.startswith("--")
     }
-    assert told <= known
+    assert told <= taken
 
 
 def test_the_catalogue_of_the_first_steps_can_be_loaded() -> None:
@@ -74,6 +74,13 @@ def test_the_commands_of_the_first_steps_are_commands() -> None:
 @pytest.mark.parametrize("example", blocks(README, "json"))
 def test_every_example_is_json(example: str) -> None:
     json.loads(example)
+
+
+def known() -> Mapping[str, Any]:
+    """The commands of the program, by name."""
+    program = typer.main.get_command(app)
+    assert isinstance(program, TyperGroup)
+    return program.commands
 
 
 def here_document(name: str) -> str:

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import given, settings
 
 from domain.commands import Command, Start
-from domain.decisions import Accepted, Rejected
-from domain.events import NodeRequested, SessionStarted
+from domain.decisions import Accepted, Code, Rejected
+from domain.events import Event, NodeRequested, SessionStarted
 from domain.sessions import (
     Abandoned,
     Active,
@@ -23,6 +23,31 @@ from tests.model.drafts import SESSIONS, stories
 from tests.model.world import LIMITS, World
 
 SECOND = timedelta(seconds=1)
+
+
+def test_the_stories_come_by_every_refusal_and_every_event() -> None:
+    refused: set[Code] = set()
+    happened: set[type[Event]] = set()
+
+    @settings(max_examples=200, derandomize=True, database=None)
+    @given(stories(shortest=10))
+    def look(story: list[Command]) -> None:
+        world = World()
+        for command in story:
+            decision, events = world.apply(command, NOW)
+            happened.update(type(one.event) for one in events)
+            if isinstance(decision, Rejected):
+                refused.add(decision.code)
+
+    look()
+    of_the_record_alone = {
+        Code.INVALID,
+        Code.KEY_MISMATCH,
+        Code.NOTES_TOO_LARGE,
+        Code.COMMAND_ID_REUSED,
+    }
+    assert {*Code} - refused == of_the_record_alone
+    assert happened == {*get_args(Event)}
 
 
 @given(stories())

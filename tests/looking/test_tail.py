@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from typer.testing import CliRunner
 
+from firstline.cli import app
 from firstline.looking.records import Wanted
 from firstline.servers import Servers
 from firstline.traffic import print_topic
@@ -104,10 +106,20 @@ async def test_a_terminal_gets_colours_and_a_pipe_does_not(kafka: Kafka) -> None
     assert "abandon" in terminal
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-async def test_the_shell_can_complete(kafka: Kafka, shell: str) -> None:
-    told = await _firstline(kafka, "--show-completion", shell)
-    assert (told.code, "FIRSTLINE_COMPLETE" in told.stdout) == (0, True)
+@pytest.mark.parametrize(
+    ("shell", "words"),
+    [
+        ("bash", {"COMP_WORDS": "firstline tail session-", "COMP_CWORD": "2"}),
+        ("zsh", {"_TYPER_COMPLETE_ARGS": "firstline tail session-"}),
+        ("fish", {"_TYPER_COMPLETE_ARGS": "firstline tail session-"}),
+    ],
+)
+def test_shells_complete_the_names_of_topics(shell: str, words: dict[str, str]) -> None:
+    asked = {"_FIRSTLINE_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    told = CliRunner().invoke(app, prog_name="firstline", env={**asked, **words})
+    assert "session-events" in told.stdout
+    assert "session-state" in told.stdout
+    assert "replies" not in told.stdout
 
 
 @dataclass(frozen=True)

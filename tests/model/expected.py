@@ -24,20 +24,9 @@ from domain.events import (
 )
 from domain.sessions import Unborn, status
 from tests.builders import ACME
+from tests.model.poison import RAISES, UNSTORABLE, UNSTORABLE_FIELDS
 from tests.model.wire import Sent
 from tests.model.world import Happened, World
-
-RAISES, UNSTORABLE = "raises", "unstorable"
-"""Correlations of commands that cannot be applied: deciding fails, or Postgres refuses a text."""
-
-UNSTORABLE_FIELDS: dict[type[Event], str] = {
-    SessionStarted: "category",
-    StepRecorded: "answer",
-    SessionResolved: "resolution_notes",
-    SessionEscalated: "reason",
-    SessionAbandoned: "reason",
-}
-"""The text that makes a command's first event unstorable. Notes may be replaced unstored."""
 
 RECIPIENTS = {
     (ACME, "network"): ["erin@acme.example"],

@@ -43,17 +43,18 @@ class Logs:
         self.ids += 1
         return an_id(0x1000 + self.ids)
 
-    def append(self, sent: Sent, topic: str, gap: int) -> None:
-        """Write a record to the end of its key's partition, after offsets that stay empty."""
+    def append(self, sent: Sent, topic: str, gap: int) -> Sent:
+        """Write a record to the end of its key's partition, after a gap; return it as written."""
         place = (topic, sent.key[-1] % PARTITIONS)
         offset = self.end(place) + gap
-        refused = sent.refused
-        if sent.meant is not None and refused in {None, Code.INVALID}:
-            anonymous = sent.meant.actor_id is None and topic != INTERNAL
-            refused = Code.INVALID if anonymous else None
-        self.records[place].append(
-            replace(sent, topic=topic, partition=place[1], offset=offset, refused=refused)
-        )
+        refused = None
+        if sent.meant is not None and sent.meant.actor_id is None and topic != INTERNAL:
+            refused = Code.INVALID
+        elif sent.meant is not None and sent.meant.session_id.encode() != sent.key:
+            refused = Code.KEY_MISMATCH
+        written = replace(sent, topic=topic, partition=place[1], offset=offset, refused=refused)
+        self.records[place].append(written)
+        return written
 
     def end(self, place: Place) -> int:
         """The offset after the last record."""

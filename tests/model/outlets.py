@@ -150,7 +150,8 @@ class Cluster(Outlet):
         async with asyncio.timeout(30):
             for partition, end in (await self._ends()).items():
                 while await consumer.position(partition) < end:
-                    for record in (await consumer.getmany(partition, timeout_ms=100))[partition]:
+                    fetched = await consumer.getmany(partition, timeout_ms=100)
+                    for record in fetched.get(partition, []):
                         topic = record.topic.removeprefix(self.kafka.prefix)
                         found.append(((topic, record.key), gist(topic, record.value)))
         return found

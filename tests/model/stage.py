@@ -28,7 +28,7 @@ Living = tuple[AsyncExitStack, Relay]
 
 STATE = "session-state"
 
-fuses = st.none() | st.builds(Fuse, st.sampled_from(Death), st.integers(1, 3))
+fuses = st.none() | st.builds(Fuse, st.sampled_from(Death), st.sampled_from([1, 1, 2, 3]))
 
 
 class Stage(RuleBasedStateMachine):
@@ -44,7 +44,6 @@ class Stage(RuleBasedStateMachine):
         self.imagined = World()  # as if all that was sent were applied by now, and none were poison
         self.now = NOW
         self.leader: Living | None = None
-        self.paused: list[Living] = []
         self.woken = False
         bench.clear()
         bench.run(outlet.clear())

@@ -58,6 +58,7 @@ class Sent:
     meant: Command | None
     refused: Code | None = None
     headers: tuple[tuple[str, bytes | None], ...] = ()
+    timestamp: int = 0
 
     def __repr__(self) -> str:
         return f"{self.topic}/{self.partition}@{self.offset}"

@@ -25,7 +25,7 @@ from domain.sessions import Active, Born, Session, Unborn
 from domain.tickets import Ticket, TicketKind, TicketRef, TicketStatus
 from tests.builders import ACME, GLOBEX, a_ticket, a_user, an_id
 
-LIMITS = Limits(steps=3, ai_nodes=2)
+LIMITS = Limits(steps=2, ai_nodes=2)
 
 TECH, ENGINEER, IDLE_ENGINEER, ADMIN, FORMER = (an_id(number) for number in range(1, 6))
 GLOBEX_TECH = an_id(6)

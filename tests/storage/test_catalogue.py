@@ -74,13 +74,13 @@ class Desk:
 
     async def row(self, table: str) -> Json:
         """The only row of a table."""
-        (row,) = await self.connection.fetch(f'select * from "{table}"')  # noqa: S608
+        (row,) = await self.connection.fetch(f'select * from "{table}"')
         return dict(row)
 
     async def _everything(self) -> list[Any]:
         names = [row["name"] for row in await self.connection.fetch(_TABLES)]
         return [
-            await self.connection.fetch(f'select * from "{name}" as t order by t::text')  # noqa: S608
+            await self.connection.fetch(f'select * from "{name}" as t order by t::text')
             for name in names
         ]
 

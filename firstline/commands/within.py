@@ -1,0 +1,45 @@
+"""What a command runs within: the servers, the settings, an event loop."""
+
+import asyncio
+import os
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import typer
+from pydantic import ValidationError
+
+from firstline import logs
+from firstline.servers import Servers, shared
+from firstline.settings import Settings
+
+_T = TypeVar("_T")
+
+
+@contextmanager
+def servers_and_settings() -> Iterator[tuple[Servers, Settings]]:
+    """The servers by the environment, or this user's own, and the settings; logs are set up.
+
+    Raises `typer.BadParameter` where a setting is no good.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise typer.BadParameter(_settings_fault(error)) from None
+    logs.configure(settings.log_level)
+    with shared(environ=os.environ) as servers:
+        yield servers, settings
+
+
+def run_async(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run to the end, on a loop of its own."""
+    import uvloop  # noqa: PLC0415 - not there on Windows
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def _settings_fault(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    name = "_".join(("FIRSTLINE", *(str(part) for part in first["loc"]))).upper()
+    return f"{name}: {first['msg']}"

@@ -1,0 +1,57 @@
+"""Commands that do the work, and the one that shows it."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from firstline.commands.within import run_async, servers_and_settings
+
+
+def worker(
+    *,
+    with_relay: Annotated[
+        bool, typer.Option("--relay/--no-relay", help="Relay what comes of the commands, too.")
+    ] = True,
+) -> None:
+    """Consume commands and relay what comes of them, until SIGTERM; prints "ready".
+
+    Example: firstline worker
+    """
+    from firstline.program import run_worker  # noqa: PLC0415
+
+    with servers_and_settings() as (servers, settings):
+        run_async(run_worker(servers, settings, with_relay=with_relay))
+
+
+def relay(
+    *,
+    accept_lost_progress: Annotated[
+        bool,
+        typer.Option(
+            "--accept-lost-progress",
+            help="The progress topic is gone for good: what is open may go out again.",
+        ),
+    ] = False,
+) -> None:
+    """Relay the outbox to Kafka, without consuming, until SIGTERM.
+
+    Example: firstline relay
+    """
+    from firstline.program import run_relay  # noqa: PLC0415
+
+    with servers_and_settings() as (servers, settings):
+        run_async(run_relay(servers, settings, accept_lost_progress=accept_lost_progress))
+
+
+def demo(
+    rate: Annotated[float, typer.Option(min=1, help="Commands a second.")] = 200.0,
+    repeat: Annotated[int, typer.Option(min=1, help="The log, so many times side by side.")] = 1,
+) -> None:
+    """Replay a real service desk's log through Kafka and print what comes out.
+
+    Example: firstline demo --rate 500
+    """
+    from firstline.demo import run  # noqa: PLC0415
+
+    raise typer.Exit(run(rate=rate, repeat=repeat, console=Console()))

@@ -1,0 +1,166 @@
+"""Records that nobody should send, and what has to become of each."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.consumers.raw_records import Raw
+from tests.outside.commands import command, encode
+from tests.outside.people import GLOBEX, GLOBEX_TECH
+
+LIMIT = 524_288
+KEY_WITHOUT_ROOM = b"k" * 450_000
+ODD_TEXT = "\u202e\x1b[31m\r\n<b>{{7*7}}' or 1=1 --=cmd()"
+NOT_UTF_8 = [(b"\xff\xfe", b"1"), (b"plain", b"2"), (b"fl_\x80", None)]
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A way in which a record is hostile. ``expected`` is the reason of its dead letter, the code
+    of its answer, or ``accepted``; ``value`` makes it from a right command.
+    """
+
+    expected: str
+    value: Callable[[Json], bytes | None] = encode
+    key: Callable[[Json], bytes | None] = lambda sent: sent["session_id"].encode()
+    headers: Sequence[tuple[bytes, bytes | None]] = ()
+    timestamp: int | None = None
+    codec: str = "none"
+
+    def record(self, sent: Json) -> Raw:
+        return Raw(self.value(sent), self.key(sent), self.headers, self.timestamp)
+
+
+def always(value: bytes | None) -> Callable[[Json], bytes | None]:
+    return lambda _: value
+
+
+def opened(end: bytes) -> Callable[[Json], bytes]:
+    """The command without its last brace, and then that."""
+    return lambda sent: encode(sent)[:-1] + end
+
+
+def changed(**fields: object) -> Callable[[Json], bytes]:
+    return lambda sent: encode(sent | fields)
+
+
+def filled(size: int) -> Callable[[Json], bytes]:
+    """The command, of just so many bytes."""
+
+    def make(sent: Json) -> bytes:
+        start = encode(sent)[:-1] + b',"fill":"'
+        return start + b"x" * (size - len(start) - 2) + b'"}'
+
+    return make
+
+
+GARBAGE = always(b"garbage")
+HEADERS: dict[str, Sequence[tuple[bytes, bytes | None]]] = {
+    "keys that are not UTF-8": NOT_UTF_8,
+    "null values": [(b"a", None), (b"content-type", None)],
+    "empty keys": [(b"", b""), (b"", None), (b"", b"x")],
+    "doubled keys": [(b"a", b"1"), (b"a", b"2"), (b"a", b"1")],
+    "reserved keys": [
+        *((b"fl_reason", b"poison"), (b"fl_dead_letter_id", b"x"), (b"fl_", None)),
+        *((b"ce_type", b"x"), (b"ce_id", b""), (b"orig_fl_x", b"")),
+    ],
+    "a lying content-type": [(b"content-type", b"application/avro"), (b"encoding", b"utf-16")],
+    "values that are not text": [(b"content-type", b"\xff\xfe"), (b"correlation_id", b"\0\x80")],
+    "keys that are hardly text": [(b" ", b"a"), ("\u202e".encode(), b"b"), (b"a\nb", b"\n")],
+    "ten thousand": [(f"h{number}".encode(), b"v" * 8) for number in range(10_000)],
+    "a large one": [(b"big", b"x" * 400_000), (b"small", b"1")],
+}
+
+KINDS: dict[str, Kind] = {
+    # -- values that cannot be read
+    "a tombstone": Kind("unreadable", always(None)),
+    "a tombstone without a key": Kind("unreadable", always(None), always(None)),
+    "an empty value": Kind("unreadable", always(b"")),
+    "garbage": Kind("unreadable", GARBAGE),
+    "a NUL": Kind("unreadable", always(b"\0")),
+    "a byte order mark": Kind("unreadable", lambda sent: b"\xef\xbb\xbf" + encode(sent)),
+    "UTF-16": Kind("unreadable", lambda sent: encode(sent).decode().encode("utf-16")),
+    "bytes that are no text": Kind("unreadable", opened(b',"a":"\xff\xfe"}')),
+    "NaN": Kind("unreadable", opened(b',"a":NaN}')),
+    "depth 65": Kind("unreadable", opened(b',"a":' + b"[" * 64 + b"]" * 64 + b"}")),
+    "brackets without end": Kind("unreadable", always(b"[" * LIMIT)),
+    "quotes without end": Kind("unreadable", always(b'{"a":"' + b'\\"' * 2_000)),
+    "two commands": Kind("unreadable", lambda sent: encode(sent) * 2),
+    "an id in upper case": Kind("unreadable", changed(command_id="ABCDEFAB" + "-CDEF" * 3)),
+    "an id that comes again, wrong": Kind("unreadable", opened(b',"session_id":7}')),
+    # -- values that are too large
+    "one byte too much": Kind("too_large", filled(LIMIT + 1)),
+    "as much as Kafka takes": Kind("too_large", always(b"\xff" * 1_000_000)),
+    "a bomb": Kind("too_large", always(b"x" * 4_000_000), codec="gzip"),
+    "a bomb of commands": Kind("too_large", filled(2_000_000), codec="gzip"),
+    # -- keys
+    "no key": Kind("key_mismatch", key=always(None)),
+    "an empty key": Kind("key_mismatch", key=always(b"")),
+    "a key that is not text": Kind("key_mismatch", key=always(b"\xff\0")),
+    "a key of 500 kB": Kind("key_mismatch", key=always(b"k" * 500_000)),
+    "garbage with a key of 500 kB": Kind("unreadable", GARBAGE, always(b"k" * 500_000)),
+    "the largest value with a large key": Kind(
+        "unreadable", always(b"x" * LIMIT), always(b"k" * 262_144)
+    ),
+    "the largest value with a key that has no room beside it": Kind(
+        "unreadable", always(b"x" * LIMIT), always(KEY_WITHOUT_ROOM)
+    ),
+    # -- what can be read and is refused
+    "a NUL in text": Kind("invalid", opened(b',"correlation":"\\u0000"}')),
+    "a lone surrogate": Kind("invalid", opened(b',"correlation":"\\ud800"}')),
+    "a number beyond a double": Kind("invalid", opened(b',"expected_version":1e400}')),
+    "an integer of 400 digits": Kind(
+        "invalid", opened(b',"expected_version":' + b"9" * 400 + b"}")
+    ),
+    "a type that nobody knows": Kind("invalid", changed(type="rm -rf")),
+    "an internal type": Kind("invalid", changed(type="serve_node")),
+    "no actor": Kind("invalid", changed(actor_id=None)),
+    "another tenant's actor": Kind("forbidden", changed(actor_id=GLOBEX_TECH)),
+    "another tenant's account": Kind("forbidden", changed(account_id=GLOBEX)),
+    # -- what is odd and right
+    "as much as a value may have": Kind("accepted", filled(LIMIT)),
+    "depth 64": Kind("accepted", opened(b',"a":' + b"[" * 63 + b"]" * 63 + b"}")),
+    "an unknown field full of horrors": Kind(
+        "accepted", opened(b',"a":{"\\ud800":["\\u0000",1e400,' + b"9" * 5_000 + b"]}}")
+    ),
+    "text that would act elsewhere": Kind(
+        "accepted",
+        lambda sent: encode(sent | {"ticket_id": ODD_TEXT + sent["session_id"][:8]}),
+    ),
+    "a record from 1970": Kind("accepted", timestamp=1),
+    "a record from before 1970": Kind("accepted", timestamp=-1_000_000),
+    "a record from 2100": Kind("accepted", timestamp=4_102_444_800_000),
+    "a record from the year 287396": Kind("accepted", timestamp=2**53),
+    **{
+        f"a command with headers: {name}": Kind("accepted", headers=headers)
+        for name, headers in HEADERS.items()
+    },
+    **{
+        f"garbage with headers: {name}": Kind("unreadable", GARBAGE, headers=headers)
+        for name, headers in HEADERS.items()
+    },
+    **{
+        f"a tombstone with headers: {name}": Kind("unreadable", always(None), headers=headers)
+        for name, headers in HEADERS.items()
+    },
+    "garbage with fifty thousand empty headers": Kind(
+        "unreadable", GARBAGE, headers=[(b"", b"")] * 50_000
+    ),
+    "too much with headers that are not UTF-8": Kind(
+        "too_large", filled(LIMIT + 1), headers=NOT_UTF_8
+    ),
+}
+
+REASONS = {"unreadable", "too_large"}
+
+
+def digest(value: bytes) -> str:
+    return hashlib.sha256(value).hexdigest()
+
+
+def hostile_command() -> Json:
+    """What a kind makes its value from: a session of its own, on a ticket of its own."""
+    return command("start_adhoc")

@@ -1,0 +1,8 @@
+"""The machine: everything that may happen, in any order."""
+
+from tests.model.deliveries import Deliveries
+from tests.model.relays import Relays
+
+
+class Machine(Deliveries, Relays):
+    """Commands come in and messages go out, and anybody may die or come back at any step."""
