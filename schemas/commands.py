@@ -177,7 +177,7 @@ class Intake(OnTicket):
 
     type: Literal["intake"]
     problem_text: Text
-    category: Category | None = None
+    category: CategoryOrEmpty | None = None
     flow_id: Id | None = None
     adhoc: bool | None = None
 
