@@ -85,7 +85,7 @@ def _decode_carefully(record: Record, source: Source, value: bytes) -> Decoded:
         return _refuse(record, found, Code.INVALID, "type: a command type is a string")
     if kind in NOT_YET_SUPPORTED and source is Source.INTERNAL:
         return _refuse(record, found, Code.INVALID, "not supported yet")
-    if kind not in _FIELDS_USED:
+    if kind not in _FIELDS_USED or (kind in INTERNAL_TYPES and source is not Source.INTERNAL):
         return _refuse(record, found, Code.INVALID, "type: not a command type")
     used = {name: found[name] for name in _FIELDS_USED[kind] if name in found}
     try:

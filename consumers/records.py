@@ -103,7 +103,7 @@ class Heard:
     news: TicketNews
 
 
-Decoded = Delivery | Refused | DeadLetter | Heard
+Decoded = Delivery | Refused | DeadLetter
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,4 +119,4 @@ class Poison:
         return self.delivery.record
 
 
-Item = Decoded | Poison
+Item = Decoded | Heard | Poison

@@ -6,6 +6,7 @@ One that is refused stays refused and does not hold up the next.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import structlog
@@ -18,7 +19,7 @@ from producers.ids import derived
 from producers.json import rfc3339
 from producers.topics import MESSAGE_LIMIT
 from storage import outbox, sweeps
-from storage.database import begin
+from storage.database import Transaction, begin
 from storage.faults import describe
 from storage.outbox import Message
 from storage.sweeps import Due
@@ -28,6 +29,8 @@ IDLE = "idle"
 
 _log = structlog.get_logger()
 
+_Find = Callable[[Transaction, datetime, int, Due | None], Awaitable[list[Due]]]
+
 _MOST = 500
 _PAUSE_AFTER_ERROR = 5.0
 
@@ -36,15 +39,11 @@ async def sweep_once(engine: AsyncEngine, now: datetime) -> int:
     """Ask for everything that is due at ``now``, in bounds; return how much that was."""
     async with begin(engine) as tx:
         commands = [
-            *(_abandon(due) for due in await sweeps.idle_sessions(tx, now, _MOST)),
-            *(_renotify(due) for due in await sweeps.silent_escalations(tx, now, _MOST)),
+            *await _fresh(tx, now, sweeps.idle_sessions, _abandon),
+            *await _fresh(tx, now, sweeps.silent_escalations, _renotify),
         ]
-        if not commands:
-            return 0
-        fresh = await sweeps.claim(tx, [str(one["command_id"]) for one in commands], now)
-        messages = [_message(one) for one in commands if one["command_id"] in fresh]
-        await outbox.stage(tx, messages, MESSAGE_LIMIT)
-    return len(messages)
+        await outbox.stage(tx, [_message(one) for one in commands], MESSAGE_LIMIT)
+    return len(commands)
 
 
 async def sweep_forever(engine: AsyncEngine, stop: asyncio.Event, every_seconds: float) -> None:
@@ -62,6 +61,23 @@ async def sweep_forever(engine: AsyncEngine, stop: asyncio.Event, every_seconds:
                 await stop.wait()
         except TimeoutError:
             continue
+
+
+async def _fresh(
+    tx: Transaction, now: datetime, find: _Find, command: Callable[[Due], dict[str, object]]
+) -> list[dict[str, object]]:
+    """The commands for what is due and was not asked for before.
+
+    Looks past what was: a session whose command was refused, or is parked, stays due for good.
+    """
+    fresh: list[dict[str, object]] = []
+    last: Due | None = None
+    while len(fresh) < _MOST and (found := await find(tx, now, _MOST, last)):
+        commands = [command(due) for due in found]
+        new = await sweeps.claim(tx, [str(one["command_id"]) for one in commands], now)
+        fresh += [one for one in commands if one["command_id"] in new]
+        last = found[-1]
+    return fresh
 
 
 def _abandon(due: Due) -> dict[str, object]:

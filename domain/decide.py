@@ -47,7 +47,7 @@ def decide(  # noqa: C901, PLR0912 - one arm a legal move
         case Active(), RecordStep():
             return record_step(session, command, context)
         case Active(), NextNode():
-            return next_node(session, now)
+            return next_node(session, context)
         case Active(), UpdateNotes():
             return Accepted((NotesUpdated(at=now, notes=command.notes),))
         case Active(), Resolve(helpful=helpful, resolution_notes=notes):

@@ -29,6 +29,7 @@ from domain.sessions import (
     SessionKind,
     Waiting,
 )
+from domain.starts import ticket_refusal
 
 
 def decide_move(
@@ -65,13 +66,9 @@ def renotify(session: Escalated, command: Renotify, now: datetime) -> Decision:
 
 def _hand_back(session: Escalated, command: HandBack, actor: Actor, context: Context) -> Decision:
     """End the escalation, and go on in a new, linked adhoc session on the same ticket."""
-    if context.active_session_id is not None:
-        return Rejected(
-            Code.TICKET_HAS_ACTIVE_SESSION,
-            "Another session is active on the ticket.",
-            context.active_session_id,
-        )
     origin = session.origin
+    if refusal := ticket_refusal(origin.ticket, context):
+        return refusal
     handed_back = HandedBack(
         at=context.now,
         instructions=command.instructions,

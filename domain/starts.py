@@ -15,12 +15,12 @@ from domain.events import Event, NodeRequested, SessionEscalated, SessionStarted
 from domain.intake import Candidate, FoundKind, pick
 from domain.people import Actor
 from domain.sessions import SessionKind
-from domain.tickets import TicketKind, TicketStatus
+from domain.tickets import TicketKind, TicketRef, TicketStatus
 
 
 def decide_start(command: Start, actor: Actor, context: Context) -> Decision:
     """Start the session, or refuse: the target is looked at first, then the ticket."""
-    if refusal := _target_refusal(command, context) or ticket_refusal(command, context):
+    if refusal := _target_refusal(command, context) or ticket_refusal(command.ticket, context):
         return refusal
     match command:
         case StartFlow(flow_id=flow_id):
@@ -76,10 +76,10 @@ def _target_refusal(command: Start, context: Context) -> Rejected | None:
             return None
 
 
-def ticket_refusal(command: Start, context: Context) -> Rejected | None:
+def ticket_refusal(ref: TicketRef, context: Context) -> Rejected | None:
     """Why no session may start on the ticket."""
     ticket = context.ticket
-    if ticket is None and command.ticket.kind is TicketKind.INTERNAL:
+    if ticket is None and ref.kind is TicketKind.INTERNAL:
         return Rejected(Code.UNKNOWN_TICKET, "The account has no such ticket.")
     if ticket is not None and ticket.status is TicketStatus.CLOSED:
         return Rejected(Code.TICKET_CLOSED, "The ticket is closed.")

@@ -1,13 +1,12 @@
 """Walking: which node may be answered, with what, and where the answer leads."""
 
-from datetime import datetime
-
 from domain.commands import MoveTicket, RecordStep
 from domain.context import Context
 from domain.decisions import Accepted, Code, Decision, Rejected
 from domain.events import NodeRequested, SessionAbandoned, StepRecorded, TicketChanged
 from domain.flows import after, is_end
 from domain.sessions import Active, SessionKind
+from domain.tickets import TICKET_CLOSED, TicketKind, TicketStatus
 
 TICKET_MERGED = "ticket_merged"
 """Why a session is abandoned whose ticket was merged into one that has a session of its own."""
@@ -24,17 +23,23 @@ def record_step(session: Active, command: RecordStep, context: Context) -> Decis
             return _generated(session, command, context)
 
 
-def next_node(session: Active, now: datetime) -> Decision:
-    """Ask for the next question, where none is shown and none was asked for."""
+def next_node(session: Active, context: Context) -> Decision:
+    """Ask for the next question, where none is shown, none was asked for, and one may come."""
     if session.origin.kind is not SessionKind.AI_BUILD:
         return Rejected(Code.WRONG_KIND, "Only an AI-built walk asks for its nodes.")
-    return Accepted(() if session.node_requested else (NodeRequested(at=now),))
+    if session.node_requested or session.steps >= context.limits.ai_nodes:
+        return Accepted(())
+    return Accepted((NodeRequested(at=context.now),))
 
 
 def move_ticket(session: Active, command: MoveTicket, context: Context) -> Decision:
-    """Go on on the other ticket, unless a session is active there: then this one ends."""
+    """Go on on the other ticket; this session ends if that is closed, or has one of its own."""
     if session.origin.ticket == command.ticket:
         return Accepted(())
+    if context.ticket is None and command.ticket.kind is TicketKind.INTERNAL:
+        return Rejected(Code.UNKNOWN_TICKET, "The account has no such ticket.")
+    if context.ticket is not None and context.ticket.status is TicketStatus.CLOSED:
+        return Accepted((SessionAbandoned(at=context.now, reason=TICKET_CLOSED),))
     if context.active_session_id is not None:
         return Accepted((SessionAbandoned(at=context.now, reason=TICKET_MERGED),))
     return Accepted((TicketChanged(at=context.now, ticket=command.ticket),))

@@ -1,4 +1,4 @@
-"""The wiring: consumers and relay in one process, from settings to a clean exit."""
+"""The wiring: consumers, relay and sweeps in one process, from settings to a clean exit."""
 
 import asyncio
 import contextlib
@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from consumers.isolate import Applier
+from consumers.sweeps import sweep_forever
 from consumers.worker import Worker, WorkerSettings
 from domain.context import Limits
 from firstline.check import preconditions
@@ -23,10 +24,11 @@ from storage.slots import Slot, take_slot
 _log = structlog.get_logger()
 
 _RELAY_DRAIN_SECONDS = 6.0
+_SWEEP_SECONDS = 2.0
 
 
 async def run_worker(servers: Servers, settings: Settings, *, with_relay: bool = True) -> None:
-    """Consume, and relay, until SIGTERM or SIGINT; print ``ready`` once it consumes.
+    """Consume, sweep and relay until SIGTERM or SIGINT; print ``ready`` once it consumes.
 
     Leaves within 30 seconds: the batch at hand ends, then the relay's intent, then the slot is
     free. Raises what a person has to see to: see `firstline.check`, `consumers.isolate`,
@@ -49,6 +51,9 @@ async def run_worker(servers: Servers, settings: Settings, *, with_relay: bool =
             )
             leaving.push_async_callback(_drain, relay, relaying)
             until.append(_until(relay))
+        if settings.sweep_seconds:
+            sweeps = asyncio.ensure_future(sweep_forever(engine, stop, settings.sweep_seconds))
+            leaving.push_async_callback(_end_sweeps, sweeps, stop)
         worker = Worker(
             kafka,
             servers.database_url,
@@ -110,6 +115,14 @@ async def _drain(relay: "asyncio.Future[None]", signals: Signals) -> None:
     with contextlib.suppress(Exception):
         async with asyncio.timeout(_RELAY_DRAIN_SECONDS):
             await relay
+
+
+async def _end_sweeps(sweeps: "asyncio.Future[None]", stop: asyncio.Event) -> None:
+    """Let a sweep end; one that does not in time was not committed and comes again."""
+    stop.set()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_SWEEP_SECONDS):
+            await sweeps
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

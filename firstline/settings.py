@@ -43,6 +43,11 @@ class Settings(BaseSettings):
         1_000, ge=1, le=100_000, description="The most records that are applied in a transaction."
     )
     log_level: str = Field("info", description="debug, info, warning or error.")
+    sweep_seconds: float = Field(
+        30,
+        ge=0,
+        description="How often to look for idle sessions and silent escalations; 0 for never.",
+    )
     walk_steps: int = Field(500, ge=1, le=500, description="The most steps of a walk.")
     ai_nodes: int = Field(12, ge=1, le=500, description="The most nodes of an AI-built walk.")
 

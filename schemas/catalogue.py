@@ -13,8 +13,10 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     StringConstraints,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -64,7 +66,8 @@ class Policy(_Entry):
     """What the account wants done by itself.
 
     ``intake_actor_id`` is who acts when a ticket that is created or reopened starts an intake;
-    without one, none starts. ``silent_minutes`` is how long who claimed an escalation may be silent.
+    without one, none starts. After ``silent_minutes`` without a move of an escalation that is
+    claimed, people are told again; where it is left out, they are not.
     """
 
     idle_hours: IdleHours = IdleHours()
@@ -131,12 +134,16 @@ class ActionNode(_Entry):
 
 
 class ArticleNode(_Entry):
-    """Something to read: an article of the same account."""
+    """Something to read; ``article_id`` names an article of the same account."""
 
     type: Literal["article"]
     text: Text
-    article_id: Id
+    article_id: Id | None = None
     next: NodeId
+
+    @model_serializer(mode="wrap")
+    def _left_out_rather_than_null(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return {name: value for name, value in dump(self).items() if value is not None}
 
 
 class ResolveNode(_Entry):

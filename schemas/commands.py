@@ -79,7 +79,7 @@ class CommandModel(BaseModel):
 
 
 class OnTicket(CommandModel):
-    """A command that brings a session into being, on a ticket."""
+    """A command that names a ticket: nearly always to bring a session into being on it."""
 
     model_config = ConfigDict(json_schema_extra=_INTERNAL_TICKETS_HAVE_UUIDS)
 
@@ -173,9 +173,14 @@ class Abandon(CommandModel):
 
 
 class Intake(OnTicket):
-    """Start what the account's knowledge has for the problem."""
+    """Start whichever kind of session fits the problem.
 
-    type: Literal["intake"]
+    A ``flow_id`` picks that flow, ``adhoc`` true an adhoc session; else the best matching flow,
+    then validated proposal, else an AI-built walk where the account has articles that match; else
+    there is no session, and the answer is ``aborted_no_kb``.
+    """
+
+    type: Literal["intake"] = "intake"
     problem_text: Text
     category: CategoryOrEmpty | None = None
     flow_id: Id | None = None
@@ -185,47 +190,49 @@ class Intake(OnTicket):
 class NextNode(CommandModel):
     """Show the pending node of an AI-built walk again, or ask for one."""
 
-    type: Literal["next_node"]
+    type: Literal["next_node"] = "next_node"
 
 
 class ClaimEscalation(CommandModel):
-    """Take an escalation on, as an engineer of the account."""
+    """Take an escalation on, as any engineer of the account but the one who escalated."""
 
-    type: Literal["claim_escalation"]
+    type: Literal["claim_escalation"] = "claim_escalation"
 
 
 class ReleaseEscalation(CommandModel):
     """Give a claimed escalation back to the queue."""
 
-    type: Literal["release_escalation"]
+    type: Literal["release_escalation"] = "release_escalation"
 
 
 class CloseEscalation(CommandModel):
-    """Say that a claimed escalation is solved."""
+    """End a claimed escalation as solved."""
 
-    type: Literal["close_escalation"]
+    type: Literal["close_escalation"] = "close_escalation"
     resolution_notes: Text
 
 
 class HandBack(CommandModel):
-    """Return a claimed escalation to first line, in a new session."""
+    """Return a claimed escalation to the first line, in a new session linked to this one."""
 
-    type: Literal["hand_back"]
+    type: Literal["hand_back"] = "hand_back"
     instructions: Text
     new_session_id: Id
+    """Chosen by the sender, like every session's id, and not yet taken."""
 
 
 class MoveTicket(OnTicket):
-    """Go on on the ticket that the session's own was merged into. Internal topic only."""
+    """Go on on the ticket that the session's own was merged into; firstline's own command."""
 
-    type: Literal["move_ticket"]
+    type: Literal["move_ticket"] = "move_ticket"
 
 
 class Renotify(CommandModel):
-    """Tell people again of an escalation. Internal topic only."""
+    """Tell people again of an escalation; firstline's own command."""
 
-    type: Literal["renotify"]
+    type: Literal["renotify"] = "renotify"
     step: Annotated[int, Field(ge=1)]
+    """Which time this is; what was done before is not done again."""
 
 
 INTERNAL_TYPES = frozenset({"move_ticket", "renotify"})
@@ -233,23 +240,23 @@ INTERNAL_TYPES = frozenset({"move_ticket", "renotify"})
 
 AnyCommand = (
     Intake
-    | NextNode
-    | ClaimEscalation
-    | ReleaseEscalation
-    | CloseEscalation
-    | HandBack
-    | MoveTicket
-    | Renotify
     | StartFlow
     | StartProposal
     | StartAdhoc
     | StartAiBuild
+    | NextNode
     | RecordStep
     | UpdateNotes
     | Resolve
     | Escalate
     | EscalateWithoutWalk
     | Abandon
+    | ClaimEscalation
+    | ReleaseEscalation
+    | CloseEscalation
+    | HandBack
+    | MoveTicket
+    | Renotify
 )
 
 COMMANDS: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="type")])

@@ -69,7 +69,7 @@ class StartedData(EventData):
     category: str | None = None
     problem_text: str | None = None
     previous_session_id: Id | None = None
-    """The session that was handed back as this one."""
+    """The session that was handed back as this one, or the last one on a reopened ticket."""
 
 
 class StepRecordedData(EventData):
@@ -134,6 +134,12 @@ class AbandonedData(OutcomeData):
 
     outcome: Literal["abandoned"]
     reason: str | None
+
+
+class RenotifiedData(EventData):
+    """Which time people were told again, from 1."""
+
+    step: Annotated[int, Field(ge=1)]
 
 
 class ClosedData(EventData):
@@ -202,7 +208,7 @@ class SessionAbandoned(CloudEvent[AbandonedData]):
 
 
 class TicketChanged(CloudEvent[EventData]):
-    """Something happened to the session's ticket."""
+    """The session goes on on another ticket, into which its own was merged: that in the data."""
 
     type: Literal["firstline.session.ticket_changed.v1"]
 
@@ -231,7 +237,7 @@ class EscalationHandedBack(CloudEvent[HandedBackData]):
     type: Literal["firstline.escalation.handed_back.v1"]
 
 
-class EscalationRenotified(CloudEvent[EventData]):
-    """Nobody has claimed the escalation for too long."""
+class EscalationRenotified(CloudEvent[RenotifiedData]):
+    """Nothing happened to the escalation for too long, and people are told again."""
 
     type: Literal["firstline.escalation.renotified.v1"]

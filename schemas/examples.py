@@ -17,6 +17,7 @@ EVENT = "9b3a54bc-8c0b-5a1c-9d9c-0b8a1f3f2e10"
 _START = "2026-03-01T12:00:00.000000Z"
 _NOW = "2026-03-01T12:07:30.250000Z"
 _TICKET = {"kind": "psa", "id": "10045"}
+_MERGED_INTO = {"kind": "psa", "id": "10046"}
 _ON_TICKET: Json = {"ticket_id": "10045", "ticket_kind": "psa"}
 _NODE: Json = {
     "id": "n2",
@@ -54,6 +55,7 @@ _ESCALATED: Json = {
 _ABANDONED: Json = {**_OUTCOME, "outcome": "abandoned", "reason": "The caller hung up."}
 _CLOSED: Json = {"resolution_notes": "Repaired the mail store."}
 _HANDED_BACK: Json = {"instructions": "Make a new profile.", "new_session_id": NEXT_SESSION}
+_CLAIMED = {"status": "claimed", "claimed_by": ENGINEER}
 _ALERT: Json = {
     "dedup_key": f"firstline:{SESSION}",
     "recipients": [{"email": "erin@acme.example", "user_id": ENGINEER}],
@@ -76,6 +78,12 @@ def _command(kind: str, **fields: object) -> Json:
         "actor_id": TECHNICIAN,
     }
     return common | fields
+
+
+def _internal(kind: str, **fields: object) -> Json:
+    made = _command(kind, **fields)
+    del made["actor_id"]
+    return made
 
 
 def _event(kind: str, sequence: int, *data: Json) -> Json:
@@ -140,6 +148,8 @@ EXAMPLES: dict[str, object] = {
     "command.release_escalation": _command("release_escalation", actor_id=ENGINEER),
     "command.close_escalation": _command("close_escalation", actor_id=ENGINEER, **_CLOSED),
     "command.hand_back": _command("hand_back", actor_id=ENGINEER, **_HANDED_BACK),
+    "command.move_ticket": _internal("move_ticket", ticket_id="10046", ticket_kind="psa"),
+    "command.renotify": _internal("renotify", step=1, expected_version=3),
     "ticket-event": {
         "event_id": "7781-3",
         "account_id": ACCOUNT,
@@ -184,7 +194,7 @@ EXAMPLES: dict[str, object] = {
         "started_at": _START,
         "last_activity_at": _NOW,
         "ended_at": _NOW,
-        "escalation": {"status": "open"},
+        "escalation": _CLAIMED,
     },
     "node-request": {
         "request_id": EVENT,
@@ -213,12 +223,12 @@ EXAMPLES: dict[str, object] = {
     "session-events.resolved": _event("session.resolved", 3, _RESOLVED),
     "session-events.escalated": _event("session.escalated", 3, _ESCALATED),
     "session-events.abandoned": _event("session.abandoned", 3, _ABANDONED),
-    "session-events.ticket_changed": _event("session.ticket_changed", 3),
+    "session-events.ticket_changed": _event("session.ticket_changed", 3, {"ticket": _MERGED_INTO}),
     "session-events.claimed": _event("escalation.claimed", 4),
     "session-events.released": _event("escalation.released", 5),
     "session-events.closed": _event("escalation.closed", 5, _CLOSED),
     "session-events.handed_back": _event("escalation.handed_back", 5, _HANDED_BACK),
-    "session-events.renotified": _event("escalation.renotified", 4),
+    "session-events.renotified": _event("escalation.renotified", 4, {"step": 1}),
     "ticketing.resolved": _event(
         "session.resolved", 3, _RESOLVED, {"action": "close", "note": _RESOLVED["resolution_notes"]}
     ),
@@ -238,7 +248,7 @@ EXAMPLES: dict[str, object] = {
         {"action": "note", "note": _HANDED_BACK["instructions"]},
     ),
     "engineer-notifications.escalated": _event("session.escalated", 3, _ESCALATED, _ALERT),
-    "engineer-notifications.renotified": _event("escalation.renotified", 4, _ALERT),
+    "engineer-notifications.renotified": _event("escalation.renotified", 4, {"step": 1}, _ALERT),
     "engineer-notifications.claimed": _event("escalation.claimed", 4, _ALERT),
     "engineer-notifications.released": _event("escalation.released", 5, _ALERT),
     "engineer-notifications.closed": _event("escalation.closed", 5, _CLOSED, _ALERT),

@@ -14,6 +14,7 @@ from schemas.events import (
     EscalatedData,
     EventData,
     HandedBackData,
+    RenotifiedData,
     ResolvedData,
 )
 from schemas.fields import Id
@@ -127,36 +128,29 @@ class _Notification(Published):
     dedup_key: Annotated[str, Field(min_length=1, max_length=255)]
     """The same for everything about one escalation, so that a pager folds it into one alert."""
 
-
-class _Alert(_Notification):
     recipients: list[Recipient]
     """Empty where the account names nobody."""
 
     summary: Summary
 
 
-class _News(_Notification):
-    recipients: list[Recipient] | None = None
-    summary: Summary | None = None
-
-
-class EscalatedNotificationData(_Alert, EscalatedData):
+class EscalatedNotificationData(_Notification, EscalatedData):
     """Somebody has to take over."""
 
 
-class RenotifiedNotificationData(_Alert, EventData):
+class RenotifiedNotificationData(_Notification, RenotifiedData):
     """Somebody still has to take over."""
 
 
-class NotificationData(_News, EventData):
+class NotificationData(_Notification, EventData):
     """Who has the escalation now."""
 
 
-class ClosedNotificationData(_News, ClosedData):
+class ClosedNotificationData(_Notification, ClosedData):
     """Nobody has to do anything any more."""
 
 
-class HandedBackNotificationData(_News, HandedBackData):
+class HandedBackNotificationData(_Notification, HandedBackData):
     """The first line has it again."""
 
 

@@ -46,6 +46,24 @@ class SessionView(Published):
     current_node_id: str | None = None
 
 
+class Candidate(Published):
+    """Something that the account knows and that matches a problem."""
+
+    kind: Literal["flow", "proposal", "article"]
+    id: Id
+    title: str
+    score: Annotated[float, Field(ge=0)]
+    """How well it matches; higher is better, and only comparable within one reply."""
+
+
+class IntakeView(Published):
+    """What an intake found. A picked article stands for an AI-built walk."""
+
+    picked: Candidate
+    runners_up: list[Candidate]
+    """At most three of each kind, best first of each."""
+
+
 class _Reply(Published):
     command_id: Id
     session_id: Id
@@ -68,6 +86,8 @@ class Accepted(_Reply):
     account_id: Id
     version: SessionVersion
     session: SessionView
+    intake: IntakeView | None = None
+    """Of an intake that had to pick."""
 
 
 class Rejected(_Reply):

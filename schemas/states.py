@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, RootModel
 
-from schemas.fields import Category, Id
+from schemas.fields import CategoryOrEmpty, Id
 from schemas.published import (
     FlowVersion,
     Kind,
@@ -35,7 +35,7 @@ class SessionState(Published):
     kind: Kind
     version: SessionVersion
     ticket: Ticket
-    category: Category | None = None
+    category: CategoryOrEmpty | None = None
     flow_id: Id | None = None
     flow_version: FlowVersion | None = None
     current_node_id: str | None = None
@@ -56,7 +56,7 @@ class NodeRequest(Published):
 
     session_id: Id
     account_id: Id
-    category: Category | None = None
+    category: CategoryOrEmpty | None = None
     problem_text: str
     path: list[dict[str, Any]]
     """The walk so far, in order: each step's node_id, question, answer and note.

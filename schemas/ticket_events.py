@@ -1,7 +1,7 @@
 """What happened to a ticket, as webhooks of ticket systems publish it.
 
 Sources repeat and reorder. ``event_id`` deduplicates within account and provider; of the ticket's
-own fields, the later ``updated_at`` wins. This version does not read them yet.
+own fields, the later ``updated_at`` wins.
 """
 
 from typing import Annotated, Literal

@@ -53,7 +53,7 @@ SECTIONS = (
     Section(
         tables.accounts,
         "account",
-        changeable=("name", "default_recipients", "categories"),
+        changeable=("name", "default_recipients", "categories", "policy"),
         fixed=(),
     ),
     Section(
@@ -98,6 +98,7 @@ def mentioned(catalogue: Rows) -> dict[str, set[Any]]:
         row["account_id"] for rows in catalogue.values() for row in rows if "account_id" in row
     )
     values["users"].update(row["user_id"] for row in catalogue.get("recipients", ()))
+    values["users"].update(user for _, user in _acting_in_intakes(catalogue))
     values["articles"].update(article for _, _, article in _articles_shown(catalogue))
     return values
 
@@ -135,6 +136,9 @@ def broken_references(catalogue: Rows, known: Known) -> Iterator[str]:
                 f"recipient for {row['reason_category']}: account {row['account_id']} "
                 f"has no user {row['user_id']}"
             )
+    for account_id, user in _acting_in_intakes(catalogue):
+        if users.get(user) != account_id:
+            yield f"account {account_id}: intake_actor_id: the account has no user {user}"
     articles = _owners("articles", "account_id", catalogue, known)
     for label, account_id, article in _articles_shown(catalogue):
         if articles.get(article) != account_id:
@@ -146,11 +150,18 @@ def _owners(name: str, column: str, catalogue: Rows, known: Known) -> dict[str, 
     return {row["id"]: row[column] for row in rows}
 
 
+def _acting_in_intakes(catalogue: Rows) -> Iterator[tuple[str, str]]:
+    """Who acts in the intakes that tickets start: an account, a user's id."""
+    for row in catalogue.get("accounts", ()):
+        if user := row["policy"].get("intake_actor_id"):
+            yield row["id"], user
+
+
 def _articles_shown(catalogue: Rows) -> Iterator[tuple[str, str, str]]:
     """Who shows an article: a label, the account, the article's id."""
     for section in SECTIONS:
         if "nodes" in section.table.c:
             for row in catalogue.get(section.name, ()):
                 for node in row["nodes"].values():
-                    if node["type"] == "article":
+                    if node["type"] == "article" and "article_id" in node:
                         yield section.label(row), row["account_id"], node["article_id"]

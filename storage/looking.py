@@ -80,7 +80,8 @@ async def session(tx: Transaction, session_id: str) -> SessionSeen | None:
             tx,
             """
             select e.status, e.escalated_by, coalesce(by.name, e.escalated_by) as escalated_by_name,
-                e.claimed_by::text, c.name as claimed_by_name, e.claimed_at, e.ended_at
+                e.claimed_by::text, c.name as claimed_by_name, e.claimed_at, e.ended_at,
+                e.resolution_notes, e.instructions, e.new_session_id::text, e.notified, e.moved_at
             from escalations e
             left join users by on by.account_id = e.account_id and by.id::text = e.escalated_by
             left join users c on c.account_id = e.account_id and c.id = e.claimed_by

@@ -26,8 +26,13 @@ class Due:
     step: int = 0
 
 
-async def idle_sessions(tx: Transaction, now: datetime, most: int) -> list[Due]:
-    """Active sessions without activity for too long, never while a node is being generated."""
+async def idle_sessions(
+    tx: Transaction, now: datetime, most: int, past: Due | None = None
+) -> list[Due]:
+    """Active sessions without activity for too long, never while a node is being generated.
+
+    The longest due first, and those only that come after ``past``.
+    """
     rows = await tx.fetch(
         """
         select s.account_id::text, s.id::text, s.version,
@@ -39,18 +44,29 @@ async def idle_sessions(tx: Transaction, now: datetime, most: int) -> list[Due]:
         ) h
         where s.status = 'active' and not s.node_requested
             and s.last_activity_at + make_interval(hours => h.hours) <= $1
+            and (
+                $4::timestamptz is null
+                or (s.last_activity_at + make_interval(hours => h.hours), s.id) > ($4, $5::uuid)
+            )
         order by due, s.id
         limit $2
         """,
         now,
         most,
         IDLE_HOURS,
+        past and past.at,
+        past and past.session_id,
     )
     return [Due(*row) for row in rows]
 
 
-async def silent_escalations(tx: Transaction, now: datetime, most: int) -> list[Due]:
-    """Escalations whose next step is due: nobody claimed them, or who did is silent."""
+async def silent_escalations(
+    tx: Transaction, now: datetime, most: int, past: Due | None = None
+) -> list[Due]:
+    """Escalations whose next step is due: nobody claimed them, or who did is silent.
+
+    The longest due first, and those only that come after ``past``.
+    """
     rows = await tx.fetch(
         """
         select e.account_id::text, e.session_id::text, s.version,
@@ -66,11 +82,17 @@ async def silent_escalations(tx: Transaction, now: datetime, most: int) -> list[
         ) m
         where e.status in ('open', 'claimed')
             and e.moved_at + make_interval(mins => m.minutes) <= $1
+            and (
+                $3::timestamptz is null
+                or (e.moved_at + make_interval(mins => m.minutes), e.session_id) > ($3, $4::uuid)
+            )
         order by due, e.session_id
         limit $2
         """,
         now,
         most,
+        past and past.at,
+        past and past.session_id,
     )
     return [Due(*row) for row in rows]
 

@@ -6,9 +6,17 @@ from typing import TypeVar
 
 from domain.commands import (
     Abandon,
+    ClaimEscalation,
+    CloseEscalation,
     Escalate,
     EscalateWithoutWalk,
+    HandBack,
+    Intake,
+    MoveTicket,
+    NextNode,
     RecordStep,
+    ReleaseEscalation,
+    Renotify,
     Resolve,
     StartAdhoc,
     StartAiBuild,
@@ -17,16 +25,24 @@ from domain.commands import (
     UpdateNotes,
 )
 from domain.events import (
+    EscalationClaimed,
+    EscalationClosed,
+    EscalationReleased,
+    HandedBack,
     NodeRequested,
     NotesUpdated,
+    Renotified,
     SessionAbandoned,
     SessionEscalated,
     SessionResolved,
     SessionStarted,
     StepRecorded,
+    TicketChanged,
 )
+from domain.flows import Action, Article, EscalateEnd, Flow, Option, Question, ResolveEnd
 from domain.people import Actor, Role, User
 from domain.sessions import SessionKind
+from domain.ticket_news import TicketAction, TicketNews
 from domain.tickets import Ticket, TicketKind, TicketRef, TicketStatus
 
 Made = TypeVar("Made")
@@ -44,8 +60,24 @@ FLOW, PROPOSAL = an_id(0x11), an_id(0x12)
 SESSION, OTHER_SESSION = an_id(0x31), an_id(0x32)
 COMMAND = an_id(0x41)
 PSA_TICKET = TicketRef(TicketKind.PSA, "10045")
+OTHER_TICKET = TicketRef(TicketKind.PSA, "10046")
 INTERNAL_TICKET = TicketRef(TicketKind.INTERNAL, an_id(0x21))
 TERRY = Actor(TECH, "Terry")
+MAIL = Flow(
+    "n1",
+    {
+        "n1": Question(
+            "n1",
+            "Does it ring?",
+            (Option("y", "Yes", "n2"), Option("n", "No", "esc"), Option("again", "Maybe", "n1")),
+        ),
+        "n2": Action("n2", "Hang up.", "n3"),
+        "n3": Article("n3", "Read this.", "done"),
+        "done": ResolveEnd("done", "Solved."),
+        "esc": EscalateEnd("esc", "Beyond us.", "network"),
+    },
+)
+"""A flow with a node of each type."""
 
 _COMMON = {
     "command_id": COMMAND,
@@ -53,6 +85,7 @@ _COMMON = {
     "account_id": ACME,
     "actor_id": TECH,
 }
+_BY_ENGINEER = {"actor_id": ENGINEER}
 _ON_TICKET = {"ticket": PSA_TICKET}
 _NOW = {"at": NOW}
 
@@ -95,7 +128,8 @@ def escalate_without_walk(**more: object) -> EscalateWithoutWalk:
 
 
 def record_step(**more: object) -> RecordStep:
-    return made(RecordStep, _COMMON, {"node_id": "n1", "answer": "Yes"}, more)
+    """The answer that leads from the first node of `MAIL` to its second."""
+    return made(RecordStep, _COMMON, {"node_id": "n1", "answer": "Yes", "option_id": "y"}, more)
 
 
 def update_notes(**more: object) -> UpdateNotes:
@@ -114,14 +148,53 @@ def abandon(**more: object) -> Abandon:
     return made(Abandon, _COMMON, more)
 
 
+def intake(**more: object) -> Intake:
+    return made(Intake, _COMMON, _ON_TICKET, {"problem_text": "No mail."}, more)
+
+
+def next_node(**more: object) -> NextNode:
+    return made(NextNode, _COMMON, more)
+
+
+# -- commands of Acme's engineer -------------------------------------------------------------
+
+
+def claim(**more: object) -> ClaimEscalation:
+    return made(ClaimEscalation, _COMMON, _BY_ENGINEER, more)
+
+
+def release(**more: object) -> ReleaseEscalation:
+    return made(ReleaseEscalation, _COMMON, _BY_ENGINEER, more)
+
+
+def close(**more: object) -> CloseEscalation:
+    return made(CloseEscalation, _COMMON, _BY_ENGINEER, {"resolution_notes": "New disk."}, more)
+
+
+def hand_back(**more: object) -> HandBack:
+    back = {"instructions": "Ask for the number.", "new_session_id": OTHER_SESSION}
+    return made(HandBack, _COMMON, _BY_ENGINEER, back, more)
+
+
+# -- commands of the system ------------------------------------------------------------------
+
+
+def move_ticket(**more: object) -> MoveTicket:
+    return made(MoveTicket, _COMMON, {"actor_id": None, "ticket": OTHER_TICKET}, more)
+
+
+def renotify(**more: object) -> Renotify:
+    return made(Renotify, _COMMON, {"actor_id": None, "step": 1}, more)
+
+
 # -- events of Acme's session ----------------------------------------------------------------
 
 
 def started(**more: object) -> SessionStarted:
     """An adhoc session started, or one of the kind named with what belongs to it."""
     belongs: dict[object, dict[str, object]] = {
-        SessionKind.FLOW: {"flow_id": FLOW, "flow_version": 1},
-        SessionKind.PROPOSAL: {"flow_proposal_id": PROPOSAL},
+        SessionKind.FLOW: {"flow_id": FLOW, "flow_version": 1, "current_node_id": "n1"},
+        SessionKind.PROPOSAL: {"flow_proposal_id": PROPOSAL, "current_node_id": "n1"},
         SessionKind.AI_BUILD: {"problem_text": "No mail."},
     }
     session = {"session_id": SESSION, "account_id": ACME, "kind": SessionKind.ADHOC}
@@ -141,6 +214,12 @@ def step_recorded(**more: object) -> StepRecorded:
     return made(StepRecorded, _NOW, step, more)
 
 
+def answered(**more: object) -> StepRecorded:
+    """The step that leads from the first node of `MAIL` to its second."""
+    asked = {"question": "Does it ring?", "option_id": "y", "next_node_id": "n2"}
+    return step_recorded(**asked | more)
+
+
 def notes_updated(**more: object) -> NotesUpdated:
     return made(NotesUpdated, _NOW, {"notes": '[{"text":"Called back."}]'}, more)
 
@@ -156,13 +235,46 @@ def resolved(**more: object) -> SessionResolved:
 
 
 def escalated(**more: object) -> SessionEscalated:
-    return made(
-        SessionEscalated, _NOW, {"reason": "Beyond me.", "reason_category": "network"}, more
-    )
+    why = {"by": TECH, "reason": "Beyond me.", "reason_category": "network"}
+    return made(SessionEscalated, _NOW, why, more)
 
 
 def abandoned(**more: object) -> SessionAbandoned:
     return made(SessionAbandoned, _NOW, {"reason": None}, more)
+
+
+def ticket_changed(**more: object) -> TicketChanged:
+    return made(TicketChanged, _NOW, {"ticket": OTHER_TICKET}, more)
+
+
+def claimed(**more: object) -> EscalationClaimed:
+    return made(EscalationClaimed, _NOW, {"by": ENGINEER}, more)
+
+
+def released(**more: object) -> EscalationReleased:
+    return made(EscalationReleased, _NOW, more)
+
+
+def closed(**more: object) -> EscalationClosed:
+    return made(EscalationClosed, _NOW, {"resolution_notes": "New disk."}, more)
+
+
+def handed_back(**more: object) -> HandedBack:
+    back = {"instructions": "Ask for the number.", "new_session_id": OTHER_SESSION}
+    return made(HandedBack, _NOW, back, more)
+
+
+def renotified(**more: object) -> Renotified:
+    return made(Renotified, _NOW, {"step": 1}, more)
+
+
+# -- news of tickets ---------------------------------------------------------------------------
+
+
+def news(action: TicketAction, **more: object) -> TicketNews:
+    """What Acme's PSA says of a ticket."""
+    told = {"event_id": "e1", "provider": "connectwise", "account_id": ACME, "action": action}
+    return made(TicketNews, told, _ON_TICKET, more)
 
 
 def made(make: Callable[..., Made], *fields: Mapping[str, object]) -> Made:

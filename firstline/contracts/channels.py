@@ -64,7 +64,7 @@ CHANNELS = (
     ),
     Channel(
         topics.TICKET_EVENTS,
-        "What happened to tickets, from webhooks. This version does not read it yet.",
+        "What happened to tickets, from webhooks.",
         receives=True,
         key=_TICKET,
     ),

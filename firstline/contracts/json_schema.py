@@ -6,14 +6,14 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from firstline.contracts.messages import Message, messages
-from schemas.commands import CommandModel
+from schemas.commands import INTERNAL_TYPES, CommandModel
 
 
 class WireSchema(GenerateJsonSchema):
     """A schema without the titles that only repeat a field's name, and without OpenAPI's words.
 
-    Of commands it requires what Python may leave out: the type, and the actor, who may be absent
-    on the internal topic alone.
+    Of commands it requires what Python may leave out: the type, and the actor, whom only commands
+    of the internal topic may lack.
     """
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's hook
@@ -35,10 +35,12 @@ class WireSchema(GenerateJsonSchema):
             for name, field in properties.items():
                 if field.get("default", ...) is None:
                     del properties[name]["default"]
-            actor = properties["actor_id"]
-            (choice,) = (one for one in actor.pop("anyOf") if one != {"type": "null"})
-            properties["actor_id"] = actor | choice
-            made["required"] = ["type", *made["required"], "actor_id"]
+            made["required"] = ["type", *made["required"]]
+            if properties["type"]["const"] not in INTERNAL_TYPES:
+                actor = properties["actor_id"]
+                (choice,) = (one for one in actor.pop("anyOf") if one != {"type": "null"})
+                properties["actor_id"] = actor | choice
+                made["required"].append("actor_id")
         return made
 
 

@@ -11,10 +11,9 @@ from pydantic import BaseModel, TypeAdapter
 from producers import topics
 from producers.events import TYPES
 from schemas import events, outcomes
-from schemas.commands import AnyCommand
+from schemas.commands import INTERNAL_TYPES, AnyCommand
 from schemas.examples import EXAMPLES
 from schemas.headers import CloudEventHeaders, JsonHeaders
-from schemas.planned_commands import PLANNED
 from schemas.replies import REPLIES
 from schemas.states import NodeRequest, RelayProgress, SessionState
 from schemas.ticket_events import TicketEvent
@@ -59,7 +58,7 @@ class Message:
     """One kind of message, whose values ``reader`` reads as the ``model`` of this name.
 
     ``type`` is what a command or an event says it is. ``planned`` messages belong to the contract,
-    but this version of the program does not take or send them.
+    but this version of the program does not send them.
     """
 
     name: str
@@ -85,30 +84,27 @@ def messages() -> tuple[Message, ...]:
 
 def _commands() -> Iterator[Message]:
     carried = (topics.CHAT_COMMANDS, topics.PSA_COMMANDS, topics.INTERNAL_COMMANDS)
-    for model in (*get_args(AnyCommand), *PLANNED):
+    for model in get_args(AnyCommand):
         kind = _type(model)
         yield Message(
             f"command.{kind}",
             model.__name__,
             _summary(model),
-            carried,
+            carried[-1:] if kind in INTERNAL_TYPES else carried,
             TypeAdapter(model),
             type=kind,
-            planned=model in PLANNED,
         )
 
 
 def _plain() -> Iterator[Message]:
-    for name, model, topic, headers, planned in (
-        ("ticket-event", TicketEvent, topics.TICKET_EVENTS, None, True),
-        ("session-state", SessionState, topics.SESSION_STATE, JsonHeaders, False),
-        ("node-request", NodeRequest, topics.NODE_REQUESTS, JsonHeaders, False),
-        ("relay-progress", RelayProgress, topics.RELAY_PROGRESS, None, False),
+    for name, model, topic, headers in (
+        ("ticket-event", TicketEvent, topics.TICKET_EVENTS, None),
+        ("session-state", SessionState, topics.SESSION_STATE, JsonHeaders),
+        ("node-request", NodeRequest, topics.NODE_REQUESTS, JsonHeaders),
+        ("relay-progress", RelayProgress, topics.RELAY_PROGRESS, None),
     ):
         reader: TypeAdapter[Any] = TypeAdapter(model)
-        yield Message(
-            name, model.__name__, _summary(model), (topic,), reader, headers, planned=planned
-        )
+        yield Message(name, model.__name__, _summary(model), (topic,), reader, headers)
     yield Message(
         "reply", "Reply", "The answer to a command.", (topics.REPLIES,), REPLIES, JsonHeaders
     )

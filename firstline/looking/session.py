@@ -94,8 +94,20 @@ def _add_escalation(root: Tree, escalation: Row) -> None:
     if escalation["claimed_at"] is not None:
         claimer = " ".join(_of(escalation, "claimed_by_name", "claimed_by"))
         _line(branch, "claimed", f"{_at(escalation['claimed_at'])} by {claimer}")
+    if escalation["notified"]:
+        _line(branch, "told again", _count(escalation["notified"], "time"))
     if escalation["ended_at"] is not None:
         _line(branch, "ended", _at(escalation["ended_at"]))
+    for label, name in _MOVED:
+        if escalation[name] is not None:
+            _line(branch, label, escalation[name])
+
+
+_MOVED = (
+    ("resolution", "resolution_notes"),
+    ("instructions", "instructions"),
+    ("goes on in", "new_session_id"),
+)
 
 
 def _branch(root: Tree, title: str, children: Iterator[Text]) -> None:

@@ -550,9 +550,9 @@ DOWN = (
     "drop view proposal_outcomes, flow_outcomes, session_walks",
     """
     drop table relay_shards, outbox_set_aside, outbox, parked_sessions, dead_letters, sweeps,
-        ticket_events_heard, inbox, worker_slots, attempts, positions, audit_log, escalations, session_notes, walk_steps,
-        sessions, articles, tickets, flow_proposals, flow_versions, flows, recipients, users,
-        accounts
+        ticket_events_heard, inbox, worker_slots, attempts, positions, audit_log, escalations,
+        session_notes, walk_steps, sessions, articles, tickets, flow_proposals, flow_versions,
+        flows, recipients, users, accounts
     """,
 )
 

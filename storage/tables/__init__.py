@@ -1,7 +1,7 @@
 """The tables as SQLAlchemy knows them: what the migrations make, and nothing else.
 
 A test compares the two. The reasons for the schema stand in the migrations; here stands what a
-column means to who reads it. The view ``session_walks`` is left out: nobody writes through it.
+column means to who reads it. Views are left out: nobody writes through them.
 """
 
 from storage.tables.catalogue import (
@@ -23,6 +23,8 @@ from storage.tables.messages import (
     parked_sessions,
     positions,
     relay_shards,
+    sweeps,
+    ticket_events_heard,
     worker_slots,
 )
 from storage.tables.metadata import metadata
@@ -48,6 +50,8 @@ __all__ = [
     "relay_shards",
     "session_notes",
     "sessions",
+    "sweeps",
+    "ticket_events_heard",
     "tickets",
     "users",
     "walk_steps",

@@ -1,9 +1,12 @@
 """What an account brings along before anybody works: people, flows, tickets, articles."""
 
+from typing import Any
+
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -14,9 +17,28 @@ from sqlalchemy import (
     false,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from storage.tables.metadata import ID, MOMENT, TEXTS, account_id, metadata
+
+_TITLE_AND_CATEGORY = """
+    setweight(to_tsvector('english', title), 'A')
+    || setweight(to_tsvector('english', coalesce(category, '')), 'B')
+"""
+_WALK_WORDS = f"""
+    {_TITLE_AND_CATEGORY}
+    || setweight(
+        jsonb_to_tsvector('english', jsonb_path_query_array(nodes, '$.*.text'), '["string"]'),
+        'D'
+    )
+"""
+_ARTICLE_WORDS = f"{_TITLE_AND_CATEGORY} || setweight(to_tsvector('english', body), 'D')"
+
+
+def _words(expression: str) -> Column[Any]:
+    """Declare what an intake searches; Postgres keeps it up."""
+    return Column("words", TSVECTOR, Computed(expression, persisted=True), nullable=False)
+
 
 accounts = Table(
     "accounts",
@@ -26,6 +48,8 @@ accounts = Table(
     # e-mail addresses, told where a reason category has nobody of its own
     Column("default_recipients", TEXTS, nullable=False, server_default=text("'{}'")),
     Column("categories", TEXTS, nullable=False, server_default=text("'{}'")),
+    # what the account wants done by itself, in the shape of the catalogue file
+    Column("policy", JSONB, nullable=False, server_default=text("'{}'")),
     PrimaryKeyConstraint("id", name="accounts_pkey"),
 )
 
@@ -88,6 +112,7 @@ flow_versions = Table(
     Column("start", Text, nullable=False),
     # by node id, in the shape of the catalogue file
     Column("nodes", JSONB, nullable=False),
+    _words(_WALK_WORDS),
     PrimaryKeyConstraint("account_id", "flow_id", "version", name="flow_versions_pkey"),
     ForeignKeyConstraint(
         ["account_id", "flow_id"],
@@ -109,6 +134,7 @@ flow_proposals = Table(
     Column("nodes", JSONB, nullable=False),
     # true from the first session that was resolved with its help, and never false again
     Column("validated_by_outcome", Boolean, nullable=False, server_default=false()),
+    _words(_WALK_WORDS),
     PrimaryKeyConstraint("id", name="flow_proposals_pkey"),
     UniqueConstraint("account_id", "id", name="flow_proposals_of_account_key"),
 )
@@ -123,6 +149,15 @@ tickets = Table(
     Column("title", Text),
     Column("status", Text, nullable=False, server_default="open"),
     Column("resolution_notes", Text),
+    # what the PSA told of it last, by the time that it gave; the status in its own words
+    Column("psa_status", Text),
+    Column("priority", Text),
+    Column("owner", Text),
+    Column("url", Text),
+    Column("updated_at", MOMENT),
+    # of the latest events of their kinds: sources repeat and reorder
+    Column("closed_at", MOMENT),
+    Column("reopened_at", MOMENT),
     PrimaryKeyConstraint("account_id", "kind", "id", name="tickets_pkey"),
     CheckConstraint("kind in ('psa', 'internal')", name="tickets_kind_check"),
     CheckConstraint("char_length(id) between 1 and 64", name="tickets_id_check"),
@@ -150,6 +185,7 @@ articles = Table(
     Column("title", Text, nullable=False),
     Column("category", Text),
     Column("body", Text, nullable=False),
+    _words(_ARTICLE_WORDS),
     PrimaryKeyConstraint("id", name="articles_pkey"),
     Index("articles_by_account", "account_id"),
 )

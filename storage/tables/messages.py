@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from storage.tables.metadata import ID, MOMENT, metadata
+from storage.tables.metadata import ID, MOMENT, account_id, metadata
 
 positions = Table(
     "positions",
@@ -69,6 +69,28 @@ inbox = Table(
     Column("recorded_at", MOMENT, nullable=False),
     PrimaryKeyConstraint("command_id", name="inbox_pkey"),
     CheckConstraint("octet_length(digest) = 32", name="inbox_digest_check"),
+)
+
+# Sources of ticket events repeat themselves, across topics and offsets.
+ticket_events_heard = Table(
+    "ticket_events_heard",
+    metadata,
+    account_id("ticket_events_heard"),
+    Column("provider", Text, nullable=False),
+    # the provider's own
+    Column("event_id", Text, nullable=False),
+    Column("recorded_at", MOMENT, nullable=False),
+    PrimaryKeyConstraint("account_id", "provider", "event_id", name="ticket_events_heard_pkey"),
+    CheckConstraint("char_length(event_id) between 1 and 200", name="ticket_events_heard_id_check"),
+)
+
+# The commands that sweeps asked for already, so that a slow answer is not asked for again.
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("command_id", ID),
+    Column("swept_at", MOMENT, nullable=False),
+    PrimaryKeyConstraint("command_id", name="sweeps_pkey"),
 )
 
 dead_letters = Table(

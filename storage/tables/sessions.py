@@ -42,6 +42,8 @@ sessions = Table(
     Column("version", Integer, nullable=False),
     Column("steps", Integer, nullable=False),
     Column("current_node_id", Text),
+    # the ids of the nodes answered so far, to which a technician may go back
+    Column("walked", JSON, nullable=False, server_default=text("'[]'")),
     Column("node_requested", Boolean, nullable=False, server_default=false()),
     Column("last_activity_at", MOMENT, nullable=False),
     Column("ended_at", MOMENT),
@@ -127,6 +129,13 @@ sessions = Table(
 )
 Index("sessions_by_creator", sessions.c.account_id, sessions.c.created_by)
 Index(
+    "sessions_by_ticket",
+    sessions.c.account_id,
+    sessions.c.ticket_kind,
+    sessions.c.ticket_id,
+    sessions.c.started_at,
+)
+Index(
     "sessions_one_active_per_ticket",
     sessions.c.account_id,
     sessions.c.ticket_kind,
@@ -191,6 +200,15 @@ escalations = Table(
     Column("claimed_by", ID),
     Column("claimed_at", MOMENT),
     Column("ended_at", MOMENT),
+    # of a closed one
+    Column("resolution_notes", Text),
+    # of one that was handed back, and the session that goes on
+    Column("instructions", Text),
+    Column("new_session_id", ID),
+    # how often people were told again
+    Column("notified", Integer, nullable=False, server_default=text("0")),
+    # when something last happened to it, being told of included
+    Column("moved_at", MOMENT, nullable=False),
     PrimaryKeyConstraint("session_id", name="escalations_pkey"),
     ForeignKeyConstraint(
         ["account_id", "claimed_by"],
@@ -207,6 +225,15 @@ escalations = Table(
     CheckConstraint(
         "(status in ('closed', 'handed_back')) = (ended_at is not null)",
         name="escalations_end_check",
+    ),
+    CheckConstraint("notified >= 0", name="escalations_notified_check"),
+    CheckConstraint(
+        """
+        (status = 'closed') = (resolution_notes is not null)
+        and (status = 'handed_back') = (instructions is not null)
+        and (status = 'handed_back') = (new_session_id is not null)
+        """,
+        name="escalations_outcome_check",
     ),
 )
 Index(
@@ -233,7 +260,8 @@ audit_log = Table(
     PrimaryKeyConstraint("id", name="audit_log_pkey"),
     CheckConstraint(
         "action in ('session.resolve', 'session.escalate', 'session.escalate_without_walk', "
-        "'session.abandon')",
+        "'session.abandon', 'escalation.claim', 'escalation.release', 'escalation.close', "
+        "'escalation.hand_back')",
         name="audit_log_action_check",
     ),
     Index("audit_log_by_session", "account_id", "session_id"),

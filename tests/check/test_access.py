@@ -12,6 +12,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from firstline.check.access import NEEDED
 from firstline.load import load_file
@@ -20,7 +21,7 @@ from firstline.settings import Settings
 from firstline.topics import create_topics
 from firstline.traffic import TrafficError, print_topic, send_file
 from producers.topics import ALL
-from tests.builders import ACME, FLOW, PROPOSAL, TECH, an_id
+from tests.builders import ACME, ENGINEER, FLOW, PROPOSAL, TECH, an_id
 from tests.check.installations import Installation
 from tests.check.roles import as_role
 
@@ -107,6 +108,7 @@ async def test_worker_and_relay_do_their_work_with_the_rights_that_are_said_to_b
 ) -> None:
     await load_file(_catalogue(tmp_path), behind_acls.servers.database_url)
     sent = await send_file(behind_acls.kafka, _commands(tmp_path), "chat")
+    await _tell(behind_acls)
     await _only_what_is_needed(behind_acls)
     async with asyncio.timeout(10):
         while "on topics" in await behind_acls.warnings():
@@ -153,7 +155,27 @@ async def _all_is_answered_and_relayed(installation: Installation, sent: int) ->
     finally:
         await connection.close()
     assert not parked
-    return bool(answered == sent and not waiting)
+    # and the intake that the ticket event started
+    return bool(answered == sent + 1 and not waiting)
+
+
+async def _tell(installation: Installation) -> None:
+    """Say that there is a new ticket, which starts an intake."""
+    event = {
+        "event_id": "7781-3",
+        "account_id": ACME,
+        "provider": "connectwise",
+        "action": "created",
+        "ticket": {"kind": "psa", "id": "10046", "title": "Mail"},
+    }
+    producer = AIOKafkaProducer(**installation.kafka.connection())
+    await producer.start()
+    try:
+        key = f"{ACME}:psa:10046".encode()
+        topic = installation.topic("ticket-events")
+        await producer.send_and_wait(topic, json.dumps(event).encode(), key)
+    finally:
+        await producer.stop()
 
 
 def _catalogue(folder: Path) -> Path:
@@ -161,7 +183,14 @@ def _catalogue(folder: Path) -> Path:
     nodes["n2"] = {"type": "resolve", "text": "Done."}
     walk = {"account_id": ACME, "title": "Mail", "category": "email", "start": "n1", "nodes": nodes}
     content = {
-        "accounts": [{"id": ACME, "name": "Acme", "default_recipients": ["a@acme.example"]}],
+        "accounts": [
+            {
+                "id": ACME,
+                "name": "Acme",
+                "default_recipients": ["a@acme.example"],
+                "policy": {"intake_actor_id": TECH},
+            }
+        ],
         "users": [
             {
                 "id": TECH,
@@ -169,7 +198,14 @@ def _catalogue(folder: Path) -> Path:
                 "name": "Terry",
                 "email": "t@acme.example",
                 "role": "l1_tech",
-            }
+            },
+            {
+                "id": ENGINEER,
+                "account_id": ACME,
+                "name": "Erin",
+                "email": "e@acme.example",
+                "role": "engineer",
+            },
         ],
         "flows": [{**walk, "id": FLOW, "version": 1}],
         "flow_proposals": [{**walk, "id": PROPOSAL, "validated_by_outcome": False}],
@@ -191,6 +227,7 @@ def _commands(folder: Path) -> Path:
             step,
             {"type": "update_notes", "notes": [{"text": "Called."}]},
             {"type": "escalate", "reason": "Beyond me.", "reason_category": "network"},
+            {"type": "claim_escalation", "actor_id": ENGINEER},
         ],
         [
             {"type": "start_proposal", "flow_proposal_id": PROPOSAL, **on_ours},

@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,36 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumers.apply import Applied, Batch
 from consumers.decode import decode
+from consumers.decode_news import decode_news
 from consumers.isolate import Applier
-from consumers.records import Source
-from domain.decide import Limits
+from consumers.records import Item, Source
+from domain.context import Limits
 from firstline.load import load_file
 from storage.headers import unpack
 from storage.positions import Partition
-from tests.builders import ACME, FLOW, GLOBEX, GLOBEX_TECH, NOW, TECH
-from tests.consumers.wire import CHAT_TOPIC, ARecord, Json, command, encode, new_id
+from tests.builders import ACME, ENGINEER, FLOW, GLOBEX, GLOBEX_TECH, NOW, TECH
+from tests.consumers.wire import (
+    CHAT_TOPIC,
+    INTERNAL_TOPIC,
+    TICKET_TOPIC,
+    ARecord,
+    Json,
+    command,
+    encode,
+    new_id,
+)
 
 CATALOGUE: Json = {
     "accounts": [{"id": ACME, "name": "Acme"}, {"id": GLOBEX, "name": "Globex"}],
     "users": [
         {"id": TECH, "account_id": ACME, "name": "Terry", "email": "t@acme", "role": "l1_tech"},
+        {
+            "id": ENGINEER,
+            "account_id": ACME,
+            "name": "Erin",
+            "email": "e@acme",
+            "role": "engineer",
+        },
         {
             "id": GLOBEX_TECH,
             "account_id": GLOBEX,
@@ -58,7 +76,7 @@ class Desk:
 
     engine: AsyncEngine
     connection: asyncpg.Connection
-    ends: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    ends: dict[Partition, int] = field(default_factory=lambda: defaultdict(int))
 
     @property
     def applier(self) -> Applier:
@@ -66,7 +84,8 @@ class Desk:
 
     def batch(self, *sent: Json | bytes | None, partition: int = 0) -> Batch:
         """What is sent next to a partition of the chat topic."""
-        start = self.ends[partition]
+        chat = Partition(CHAT_TOPIC, partition)
+        start = self.ends[chat]
         records = [
             ARecord(
                 encode(one) if isinstance(one, dict) else one,
@@ -77,10 +96,48 @@ class Desk:
             )
             for offset, one in enumerate(sent, start)
         ]
-        self.ends[partition] += len(records)
-        span = range(start, self.ends[partition])
+        self.ends[chat] += len(records)
+        span = range(start, self.ends[chat])
         items = [decode(record, Source.CHAT) for record in records]
-        return Batch(items, {Partition(CHAT_TOPIC, partition): span})
+        return Batch(items, {chat: span})
+
+    def mixed(self, *sent: Json, partition: int = 0) -> Batch:
+        """What is sent next to several topics: news of tickets, the system's commands, chat's."""
+        items: list[Item] = []
+        spans: dict[Partition, range] = {}
+        for one in sent:
+            topic = _topic(one)
+            place = Partition(topic, partition)
+            offset, self.ends[place] = self.ends[place], self.ends[place] + 1
+            spans[place] = range(spans[place].start if place in spans else offset, offset + 1)
+            key = one.get("session_id", "any").encode()
+            record = ARecord(encode(one), key, topic, partition, offset)
+            if topic == TICKET_TOPIC:
+                items.append(decode_news(record))
+            else:
+                items.append(decode(record, _SOURCES[topic]))
+        return Batch(items, spans)
+
+    async def hear(self, *sent: Json, partition: int = 0, now: datetime = NOW) -> Applied:
+        """Apply what is sent to several topics, in one batch."""
+        return await self.applier.apply(self.mixed(*sent, partition=partition), now)
+
+    async def asked(self) -> list[Json]:
+        """Every command that goes out on the internal topic, in order."""
+        rows = await self.connection.fetch(
+            "select value from outbox where topic = 'commands.internal' order by id"
+        )
+        return [json.loads(row["value"]) for row in rows]
+
+    async def set_policy(self, account_id: str, **policy: object) -> None:
+        await self.connection.execute(
+            "update accounts set policy = $2 where id = $1", account_id, json.dumps(policy)
+        )
+
+    async def answer(self, command_id: str) -> Json:
+        """The one reply to a command."""
+        (reply,) = [one for one in await self.replies() if one["command_id"] == command_id]
+        return reply
 
     async def apply(self, *sent: Json | bytes | None, partition: int = 0) -> Applied:
         return await self.applier.apply(self.batch(*sent, partition=partition), NOW)
@@ -163,6 +220,15 @@ class Desk:
             table: await self.connection.fetchval(f"select count(*) from {table}")
             for table in tables
         }
+
+
+def _topic(sent: Json) -> str:
+    if "event_id" in sent:
+        return TICKET_TOPIC
+    return CHAT_TOPIC if "actor_id" in sent else INTERNAL_TOPIC
+
+
+_SOURCES = {CHAT_TOPIC: Source.CHAT, INTERNAL_TOPIC: Source.INTERNAL}
 
 
 def start(session_id: str | None = None, **fields: object) -> Json:

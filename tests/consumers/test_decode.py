@@ -10,7 +10,7 @@ from domain import commands
 from domain.decisions import Code
 from domain.tickets import TicketKind, TicketRef
 from schemas.commands import (
-    INTERNAL_NOT_YET_SUPPORTED,
+    INTERNAL_TYPES,
     NOT_YET_SUPPORTED,
     NOTES_LIMIT,
     VALUE_LIMIT,
@@ -19,6 +19,7 @@ from tests.builders import ACME, FLOW, SESSION, TECH, an_id
 from tests.consumers.wire import (
     ABSENT,
     COMMON_OPTIONAL,
+    INTERNAL,
     OPTIONAL,
     REQUIRED,
     ARecord,
@@ -249,8 +250,18 @@ LIMITS = [
     ("escalate_without_walk", "reason_category", 30),
     ("abandon", "reason", 20_000),
     ("abandon", "correlation", 128),
+    ("intake", "ticket_id", 64),
+    ("intake", "problem_text", 20_000),
+    ("intake", "category", 100),
+    ("close_escalation", "resolution_notes", 20_000),
+    ("hand_back", "instructions", 20_000),
 ]
-MAY_BE_EMPTY = {"resolution_notes", "correlation"}
+MAY_BE_EMPTY = {
+    ("resolve", "resolution_notes"),
+    *((kind, field) for kind, fields in OPTIONAL.items() for field in fields),
+    *((kind, "correlation") for kind in REQUIRED),
+}
+"""What need not be there, and the notes of who has nothing to add."""
 
 
 @pytest.mark.parametrize(("kind", "field", "most"), LIMITS)
@@ -279,7 +290,7 @@ def test_an_escaped_pair_of_surrogates_is_one_code_point(kind: str, field: str, 
 @pytest.mark.parametrize(("kind", "field", "most"), LIMITS)
 def test_only_text_that_may_be_empty_is(kind: str, field: str, most: int) -> None:
     assert most
-    expected = "delivered" if field in MAY_BE_EMPTY else "invalid"
+    expected = "delivered" if (kind, field) in MAY_BE_EMPTY else "invalid"
     assert outcome(read(command(kind, **{field: ""}))) == expected
 
 
@@ -477,6 +488,8 @@ FITS: dict[str, set[str]] = {
     "notes": {"[]"},
     "helpful": {"true"},
     "expected_version": {"7"},
+    "adhoc": {"true"},
+    "new_session_id": set(),
     "flow_id": set(),
     "flow_proposal_id": set(),
     "ticket_kind": set(),
@@ -503,25 +516,45 @@ def test_an_unknown_type_is_invalid(kind: object, source: Source) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(NOT_YET_SUPPORTED))
-@pytest.mark.parametrize("source", Source)
-def test_what_is_not_built_yet_says_so_whatever_else_is_wrong(kind: str, source: Source) -> None:
+def test_what_is_not_built_yet_says_so_whatever_else_is_wrong(kind: str) -> None:
     for sent in (command(kind), command(kind, account_id=7, correlation=[])):
-        decoded = read(sent, source, key="another")
+        decoded = read(sent, Source.INTERNAL, key="another")
         assert isinstance(decoded, Refused)
         assert decoded.rejected.code is Code.INVALID
         assert decoded.rejected.message == "not supported yet"
 
 
-@pytest.mark.parametrize("kind", sorted(INTERNAL_NOT_YET_SUPPORTED))
-def test_internal_types_are_unknown_elsewhere(kind: str) -> None:
-    inside = read(command(kind), Source.INTERNAL)
-    assert isinstance(inside, Refused)
-    assert inside.rejected.message == "not supported yet"
-    for source in (Source.CHAT, Source.PSA):
-        outside = read(command(kind), source)
+@pytest.mark.parametrize("kind", INTERNAL)
+@pytest.mark.parametrize("actor", [TECH, None, ABSENT])
+def test_internal_types_are_read_on_the_internal_topic(kind: str, actor: object) -> None:
+    sent = command(kind, actor_id=actor, **COMMON_OPTIONAL)
+    decoded = read(sent, Source.INTERNAL)
+    assert isinstance(decoded, Delivery)
+    for field in sent.keys() - {"ticket_id", "ticket_kind", "type", "actor_id"}:
+        assert getattr(decoded.command, field) == sent[field]
+    for field in ("account_id", *INTERNAL[kind]):
+        assert outcome(read(command(kind, **{field: ABSENT}), Source.INTERNAL)) == "invalid"
+
+
+@pytest.mark.parametrize("step", [0, -1, "1", 1.5, True, None])
+def test_a_step_is_an_integer_from_one(step: object) -> None:
+    assert outcome(read(command("renotify", step=step), Source.INTERNAL)) == "invalid"
+
+
+def test_every_internal_type_is_one_or_the_other() -> None:
+    assert set(INTERNAL) == INTERNAL_TYPES
+    assert not INTERNAL_TYPES & NOT_YET_SUPPORTED
+    assert not set(REQUIRED) & (INTERNAL_TYPES | NOT_YET_SUPPORTED)
+
+
+@pytest.mark.parametrize("kind", sorted(INTERNAL_TYPES | NOT_YET_SUPPORTED))
+@pytest.mark.parametrize("source", [Source.CHAT, Source.PSA])
+def test_internal_types_are_unknown_elsewhere(kind: str, source: Source) -> None:
+    for sent in (command(kind), command(kind, actor_id=ABSENT), command(kind, account_id=7)):
+        outside = read(sent, source)
         assert isinstance(outside, Refused)
         assert outside.rejected.code is Code.INVALID
-        assert outside.rejected.message != "not supported yet"
+        assert outside.rejected.message == "type: not a command type"
 
 
 @pytest.mark.parametrize("kind", REQUIRED)

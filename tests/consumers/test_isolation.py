@@ -11,7 +11,8 @@ from consumers.apply import Batch
 from consumers.isolate import halves
 from consumers.records import DeadLetter, Reason
 from domain.commands import Command
-from domain.decide import Context, decide
+from domain.context import Context
+from domain.decide import decide
 from domain.decisions import Decision
 from domain.sessions import Session
 from storage.positions import Partition

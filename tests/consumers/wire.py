@@ -11,6 +11,8 @@ from tests.builders import ACME, FLOW, PROPOSAL, TECH, an_id
 Json = dict[str, Any]
 
 CHAT_TOPIC = "t.commands.chat"
+INTERNAL_TOPIC = "t.commands.internal"
+TICKET_TOPIC = "t.ticket-events"
 
 _ON_TICKET: Json = {"ticket_id": "10045", "ticket_kind": "psa"}
 REQUIRED: dict[str, Json] = {
@@ -24,14 +26,24 @@ REQUIRED: dict[str, Json] = {
     "escalate": {"reason": "Beyond me.", "reason_category": "network"},
     "escalate_without_walk": {**_ON_TICKET, "reason_category": "network"},
     "abandon": {},
+    "intake": {**_ON_TICKET, "problem_text": "No mail."},
+    "next_node": {},
+    "claim_escalation": {},
+    "release_escalation": {},
+    "close_escalation": {"resolution_notes": "New disk."},
+    "hand_back": {"instructions": "Ask for the number.", "new_session_id": an_id(0x32)},
 }
 """The fields of each type's own that have to be there."""
+
+INTERNAL: dict[str, Json] = {"move_ticket": _ON_TICKET, "renotify": {"step": 1}}
+"""The same for the types that the internal topic alone carries."""
 
 OPTIONAL: dict[str, Json] = {
     "start_ai_build": {"category": "email"},
     "record_step": {"option_id": "y", "question": "Does it ring?", "note": "It does."},
     "escalate_without_walk": {"reason": "Beyond me."},
     "abandon": {"reason": "They hung up."},
+    "intake": {"category": "email", "flow_id": FLOW, "adhoc": True},
 }
 """The fields of each type's own that may be there."""
 
@@ -75,7 +87,7 @@ def command(kind: str = "start_adhoc", /, **fields: object) -> Json:
         "session_id": an_id(0x31),
         "account_id": ACME,
         "actor_id": TECH,
-        **REQUIRED.get(kind, {}),
+        **(REQUIRED | INTERNAL).get(kind, {}),
         **fields,
     }
     return {name: value for name, value in made.items() if value is not ABSENT}

@@ -8,9 +8,12 @@ from consumers.records import DeadLetter, Source
 from domain.commands import Command
 from domain.decisions import Code, Rejected
 from domain.events import Event
+from domain.flows import Article
 from domain.history import Recorded, Walk
-from domain.people import Actor, Recipient
+from domain.intake import Candidate, FoundKind
+from domain.people import SYSTEM, Actor, Recipient
 from domain.sessions import Born, SessionKind, Unborn
+from domain.tickets import TICKET_CLOSED
 from producers import dead_letters, events, replies, states
 from storage.outbox import Message
 from tests import builders as a
@@ -22,6 +25,19 @@ _RECIPIENTS = (Recipient("erin@acme.example", a.ENGINEER), Recipient("oncall@acm
 _NOTES = '[{"text":"Called back.","at":{"hour":12}}]'
 _WHEN = "2026-03-01T13:00:00+01:00"
 _STEP = a.step_recorded(question="Does it ring?", option_id="y", note="Loudly.")
+_FOUND = (
+    Candidate(FoundKind.FLOW, a.FLOW, "Mail", 1.25, a.MAIL, 1),
+    Candidate(FoundKind.PROPOSAL, a.PROPOSAL, "Full mailboxes", 0.5, a.MAIL),
+    Candidate(FoundKind.ARTICLE, a.an_id(0x51), "Profiles", 0.0625),
+)
+_NODES = {
+    "question": a.MAIL.nodes["n1"],
+    "action": a.MAIL.nodes["n2"],
+    "reading": a.MAIL.nodes["n3"],
+    "article": Article("n3", "Read this.", "done", a.an_id(0x51)),
+    "resolve": a.MAIL.nodes["done"],
+    "escalate": a.MAIL.nodes["esc"],
+}
 
 
 def emitted() -> dict[str, Message]:
@@ -34,6 +50,7 @@ def _of_sessions() -> Iterator[tuple[str, Message]]:
     ai_build = a.started(kind=SessionKind.AI_BUILD, category="email")
     alone = a.started(previous_session_id=a.OTHER_SESSION)
     resolved = a.resolve(occurred_at=_WHEN)
+    waiting: list[Event] = [flow, _STEP, a.escalated()]
     stories: tuple[tuple[str, list[Event], Event, Command], ...] = (
         ("flow", [], flow, a.start_flow()),
         ("proposal", [], a.started(kind=SessionKind.PROPOSAL), a.start_proposal()),
@@ -49,6 +66,13 @@ def _of_sessions() -> Iterator[tuple[str, Message]]:
         ("unwalked", [alone], a.escalated(reason=None), a.escalate_without_walk()),
         ("told", [flow], a.abandoned(reason="They hung up."), a.abandon()),
         ("untold", [alone], a.abandoned(), a.abandon()),
+        ("merged", [flow], a.ticket_changed(), a.move_ticket()),
+        ("ticket-closed", [flow], a.abandoned(reason=TICKET_CLOSED), a.abandon(actor_id=None)),
+        ("claimed", waiting, a.claimed(), a.claim()),
+        ("released", [*waiting, a.claimed()], a.released(), a.release()),
+        ("closed", [*waiting, a.claimed()], a.closed(), a.close()),
+        ("handed-back", [*waiting, a.claimed()], a.handed_back(), a.hand_back()),
+        ("renotified", waiting, a.renotified(), a.renotify()),
     )
     for name, before, event, command in stories:
         recorded = _recorded(before, event, command)
@@ -62,17 +86,29 @@ def _recorded(before: Sequence[Event], event: Event, command: Command) -> Record
     session = after([*before, event])
     assert not isinstance(session, Unborn)
     steps = tuple(one for one in before if one is _STEP)
-    return Recorded(event, session, command, 0, _COVERING, "chat", Walk(steps, _NOTES), _RECIPIENTS)
+    who, source = (_COVERING, "chat") if command.actor_id is not None else (SYSTEM, "internal")
+    return Recorded(event, session, command, 0, who, source, Walk(steps, _NOTES), _RECIPIENTS)
 
 
 def _of_replies() -> Iterator[tuple[str, Message]]:
     asked = replies.Asked(a.COMMAND, a.SESSION, a.ACME, "chat-7")
     bare = replies.Asked(a.COMMAND, a.SESSION, None, None)
-    walk, adhoc = _session(a.started(kind=SessionKind.FLOW)), _session(a.started())
+    walk = _session(a.started(kind=SessionKind.FLOW))
+    adhoc = replies.View(_session(a.started()))
     for name, reply in (
-        ("accepted", replies.accepted(asked, walk, a.NOW)),
-        ("repeated", replies.again(replies.accepted(asked, adhoc, a.NOW))),
+        ("accepted", replies.accepted(asked, replies.View(walk), (), a.NOW)),
+        ("repeated", replies.again(replies.accepted(asked, adhoc, (), a.NOW))),
+        *(
+            (f"{name}-shown", replies.accepted(asked, replies.View(walk, node), (), a.NOW))
+            for name, node in _NODES.items()
+        ),
+        (
+            "taken-in",
+            replies.accepted(asked, replies.View(walk, a.MAIL.nodes["n1"]), _FOUND, a.NOW),
+        ),
+        ("knowing-nothing", replies.no_knowledge(asked, a.NOW)),
         ("forbidden", _rejected(bare, Unborn(), Rejected(Code.FORBIDDEN, "No."))),
+        ("stale-node", _rejected(asked, walk, Rejected(Code.STALE_NODE, "Elsewhere."))),
         (
             "taken",
             _rejected(
@@ -84,7 +120,8 @@ def _of_replies() -> Iterator[tuple[str, Message]]:
 
 
 def _rejected(asked: replies.Asked, session: Born | Unborn, refusal: Rejected) -> bytes:
-    return replies.rejected(asked, refusal, session, a.NOW)
+    node = a.MAIL.nodes["n1"] if refusal.code is Code.STALE_NODE else None
+    return replies.rejected(asked, refusal, replies.View(session, node), a.NOW)
 
 
 def _session(*events: Event) -> Born:

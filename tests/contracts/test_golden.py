@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from consumers.decode import decode
-from consumers.records import Delivery, Refused, Source
+from consumers.decode_news import decode_news
+from consumers.records import Delivery, Heard, Source
 from firstline.contracts.messages import messages
 from producers import topics
-from schemas.commands import NOT_YET_SUPPORTED
 from tests.consumers.wire import ARecord, encode
 from tests.contracts.reading import message_of, must_be_published
 
@@ -31,17 +31,12 @@ WRITTEN = {name: GOLDEN[name] for name in GOLDEN.keys() - COMMANDS.keys() - TICK
 def test_a_golden_command_decodes_to_the_same_command(golden: Golden) -> None:
     source = Source(golden["topic"].removeprefix("commands."))
     decoded = decode(ARecord(encode(golden["value"]), golden["key"].encode()), source)
-    if golden["value"]["type"] in NOT_YET_SUPPORTED:
-        assert isinstance(decoded, Refused)
-        assert decoded.rejected.message == "not supported yet"
-        return
     assert isinstance(decoded, Delivery)
-    if "command" in golden:
-        # Fields that came later have their defaults.
-        command = {"kind": type(decoded.command).__name__, **asdict(decoded.command)}
-        assert {name: command[name] for name in golden["command"]} == golden["command"]
-        later = [one for one in fields(decoded.command) if one.name not in golden["command"]]
-        assert all(command[one.name] == one.default for one in later)
+    # Fields that came later have their defaults.
+    command = {"kind": type(decoded.command).__name__, **asdict(decoded.command)}
+    assert {name: command[name] for name in golden["command"]} == golden["command"]
+    later = [one for one in fields(decoded.command) if one.name not in golden["command"]]
+    assert all(command[one.name] == one.default for one in later)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +44,13 @@ def test_a_golden_command_decodes_to_the_same_command(golden: Golden) -> None:
 )
 def test_the_published_model_reads_a_golden_message_that_comes_in(golden: Golden) -> None:
     message_of(golden["value"], golden["topic"]).reader.validate_json(encode(golden["value"]))
+
+
+@pytest.mark.parametrize("golden", TICKET_EVENTS.values(), ids=TICKET_EVENTS)
+def test_a_golden_ticket_event_is_heard(golden: Golden) -> None:
+    heard = decode_news(ARecord(encode(golden["value"]), golden["key"].encode()))
+    assert isinstance(heard, Heard)
+    assert heard.news.action == golden["value"]["action"]
 
 
 @pytest.mark.parametrize("golden", WRITTEN.values(), ids=WRITTEN)

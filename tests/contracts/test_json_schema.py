@@ -13,10 +13,10 @@ from domain.people import L1_COVERAGE
 from domain.sessions import SessionKind, SessionStatus
 from domain.tickets import TicketKind
 from firstline.contracts.messages import Message, messages
+from producers import topics
 from schemas import published, replies
-from schemas.commands import NOT_YET_SUPPORTED
+from schemas.commands import INTERNAL_TYPES
 from schemas.headers import DeadLetterHeaders
-from schemas.planned_commands import PLANNED
 from tests.builders import an_id
 from tests.consumers.wire import REQUIRED, ARecord, command, encode
 from tests.contracts.reading import message_of, schema_faults
@@ -82,8 +82,12 @@ def test_what_the_schema_of_a_command_allows_the_decoder_takes(kind: str) -> Non
     assert isinstance(_decode(made), Delivery)
 
 
-def test_the_planned_commands_are_those_that_are_answered_with_not_supported_yet() -> None:
-    assert {model.model_fields["type"].default for model in PLANNED} == NOT_YET_SUPPORTED
+@pytest.mark.parametrize("kind", sorted(INTERNAL_TYPES))
+def test_the_internal_topic_alone_carries_the_commands_of_the_system(kind: str) -> None:
+    message = MESSAGES[f"command.{kind}"]
+    assert message.topics == (topics.INTERNAL_COMMANDS,)
+    assert isinstance(_decode(_object(message), Source.INTERNAL), Delivery)
+    assert not isinstance(_decode(_object(message)), Delivery)
 
 
 def test_the_words_on_the_wire_are_the_words_of_the_domain() -> None:
@@ -111,7 +115,8 @@ def _without(example: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _model_refuses(message: Message, value: dict[str, Any]) -> bool:
-    if message.name.startswith("command.") and not _has(value, "type", "actor_id"):
+    wanted = ("type",) if message.type in INTERNAL_TYPES else ("type", "actor_id")
+    if message.name.startswith("command.") and not _has(value, *wanted):
         return True  # Python may leave them out; a sender of chat or PSA commands may not
     try:
         message.reader.validate_json(json.dumps(value))
@@ -124,5 +129,5 @@ def _has(value: dict[str, Any], *names: str) -> bool:
     return all(value.get(name) is not None for name in names)
 
 
-def _decode(made: dict[str, Any]) -> object:
-    return decode(ARecord(encode(made), str(made["session_id"]).encode()), Source.CHAT)
+def _decode(made: dict[str, Any], source: Source = Source.CHAT) -> object:
+    return decode(ARecord(encode(made), str(made["session_id"]).encode()), source)

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.commands import Command
-from domain.decide import Context, decide
-from domain.decisions import Accepted, Code, Decision, Rejected
+from domain.context import Context, Walkable
+from domain.decide import decide
+from domain.decisions import Accepted, Code, Decision, NoKnowledge, Rejected
 from domain.events import Event
 from domain.evolve import evolve
 from domain.sessions import Session, Unborn
-from tests.builders import NOW, a_user, made
+from tests.builders import MAIL, NOW, a_user, made
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +19,15 @@ class Outcome:
 
     decision: Decision
 
-    def then(self, *expected: Event | Code) -> None:
+    def then(self, *expected: Event | Code | NoKnowledge) -> None:
         """Expect these events in order, this code alone, or that nothing had to happen."""
         match self.decision:
             case Accepted(events):
                 assert events == expected
             case Rejected(code):
                 assert (code,) == expected
+            case NoKnowledge():
+                assert (NoKnowledge(),) == expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,6 @@ def after(events: Sequence[Event], session: Session | None = None) -> Session:
 
 
 def a_context(**more: object) -> Context:
-    """Acme's technician acts, flow and proposal exist, and nothing is known of the ticket."""
-    known = {"now": NOW, "user": a_user(), "flow_version": 1, "proposal_exists": True}
+    """Acme's technician acts, `MAIL` is walked, and nothing is known of the ticket."""
+    known = {"now": NOW, "user": a_user(), "walkable": Walkable(MAIL, 1)}
     return made(Context, known, more)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from domain.commands import Command
-from domain.decide import Limits
+from domain.context import Limits, Walkable
 from domain.decisions import Code
 from domain.events import Event
 from domain.people import L1_COVERAGE, Actor, Role, User
@@ -18,6 +19,7 @@ from tests.builders import (
     GLOBEX,
     GLOBEX_TECH,
     INTERNAL_TICKET,
+    MAIL,
     OTHER_SESSION,
     PROPOSAL,
     PSA_TICKET,
@@ -25,9 +27,12 @@ from tests.builders import (
     a_user,
     abandon,
     abandoned,
+    answered,
     escalate,
     escalate_without_walk,
     escalated,
+    intake,
+    next_node,
     node_requested,
     notes_updated,
     record_step,
@@ -51,6 +56,8 @@ STARTS: dict[str, Build] = {
     "start_adhoc": start_adhoc,
     "start_ai_build": start_ai_build,
     "escalate_without_walk": escalate_without_walk,
+    "intake of a flow": partial(intake, flow_id=FLOW),
+    "adhoc intake": partial(intake, adhoc=True),
 }
 OTHERS: dict[str, Command] = {
     "record_step": record_step(),
@@ -58,13 +65,13 @@ OTHERS: dict[str, Command] = {
     "resolve": resolve(),
     "escalate": escalate(),
     "abandon": abandon(),
+    "next_node": next_node(),
 }
 ENDS: dict[str, Event] = {
     "resolved": resolved(),
     "escalated": escalated(),
     "abandoned": abandoned(),
 }
-WALKED_KINDS = [SessionKind.FLOW, SessionKind.PROPOSAL, SessionKind.AI_BUILD]
 
 
 # -- starting --------------------------------------------------------------------------------
@@ -73,29 +80,36 @@ WALKED_KINDS = [SessionKind.FLOW, SessionKind.PROPOSAL, SessionKind.AI_BUILD]
 def test_a_flow_is_walked_at_the_version_that_is_newest_now() -> None:
     (
         given()
-        .when(start_flow(), flow_version=7)
+        .when(start_flow(), walkable=Walkable(MAIL, 7))
         .then(started(kind=SessionKind.FLOW, flow_id=FLOW, flow_version=7))
     )
 
 
+@pytest.mark.parametrize("start", [start_flow, start_proposal])
+def test_a_walk_begins_at_the_first_node(start: Build) -> None:
+    second = replace(MAIL, start="n2")
+    (event,) = events(given().when(start(), walkable=Walkable(second, 1)))
+    assert getattr(event, "current_node_id", None) == "n2"
+
+
 def test_a_flow_that_the_account_does_not_use_is_unknown() -> None:
-    given().when(start_flow(), flow_version=None).then(Code.UNKNOWN_FLOW)
+    given().when(start_flow(), walkable=None).then(Code.UNKNOWN_FLOW)
 
 
 def test_a_proposal_is_walked() -> None:
     (
         given()
-        .when(start_proposal())
+        .when(start_proposal(), walkable=Walkable(MAIL))
         .then(started(kind=SessionKind.PROPOSAL, flow_proposal_id=PROPOSAL))
     )
 
 
 def test_a_proposal_that_the_account_does_not_have_is_unknown() -> None:
-    given().when(start_proposal(), proposal_exists=False).then(Code.UNKNOWN_PROPOSAL)
+    given().when(start_proposal(), walkable=None).then(Code.UNKNOWN_PROPOSAL)
 
 
 def test_an_adhoc_session_needs_neither_flow_nor_proposal() -> None:
-    given().when(start_adhoc(), flow_version=None).then(started(kind=SessionKind.ADHOC))
+    given().when(start_adhoc(), walkable=None).then(started(kind=SessionKind.ADHOC))
 
 
 def test_an_ai_built_walk_asks_for_its_first_node_at_once() -> None:
@@ -209,25 +223,49 @@ def test_a_step_is_recorded_as_it_was_answered(kind: SessionKind) -> None:
         .when(record_step(node_id="n1", question="On?", answer="No", option_id="n", note="Odd."))
         .then(
             step_recorded(
-                position=1, node_id="n1", question="On?", answer="No", option_id="n", note="Odd."
+                position=1,
+                node_id="n1",
+                question="On?",
+                answer="No",
+                option_id="n",
+                note="Odd.",
+                next_node_id="esc",
             )
         )
     )
 
 
-def test_a_step_without_a_question_has_an_empty_one() -> None:
+@pytest.mark.parametrize("kind", [SessionKind.FLOW, SessionKind.PROPOSAL])
+def test_a_step_without_a_question_has_that_of_its_node(kind: SessionKind) -> None:
     (
-        given(started(kind=SessionKind.FLOW))
+        given(started(kind=kind))
         .when(record_step(question=None))
-        .then(step_recorded(question=""))
+        .then(answered(question="Does it ring?"))
     )
 
 
-@pytest.mark.parametrize("kind", WALKED_KINDS)
-def test_steps_are_counted_from_one_whatever_happens_in_between(kind: SessionKind) -> None:
-    walked = given(started(kind=kind), step_recorded(position=1), notes_updated())
-    (event, *_) = events(walked.when(record_step(node_id="n2")))
-    assert event == step_recorded(position=2, node_id="n2")
+def test_a_generated_step_without_a_question_has_an_empty_one() -> None:
+    (
+        given(started(kind=SessionKind.AI_BUILD))
+        .when(record_step(question=None))
+        .then(step_recorded(question="", option_id="y"), node_requested())
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "along"),
+    [
+        (SessionKind.FLOW, {"question": "Hang up.", "next_node_id": "n3"}),
+        (SessionKind.PROPOSAL, {"question": "Hang up.", "next_node_id": "n3"}),
+        (SessionKind.AI_BUILD, {}),
+    ],
+)
+def test_steps_are_counted_from_one_whatever_happens_in_between(
+    kind: SessionKind, along: dict[str, str]
+) -> None:
+    walked = given(started(kind=kind), answered(position=1), notes_updated())
+    (event, *_) = events(walked.when(record_step(node_id="n2", option_id=None)))
+    assert event == step_recorded(position=2, node_id="n2", **along)
 
 
 def test_an_adhoc_session_takes_no_steps() -> None:
@@ -236,7 +274,7 @@ def test_an_adhoc_session_takes_no_steps() -> None:
 
 def test_a_walk_may_have_as_many_steps_as_the_limit_says() -> None:
     walked = given(started(kind=SessionKind.FLOW), *steps(499))
-    walked.when(record_step()).then(step_recorded(position=500))
+    walked.when(record_step()).then(answered(position=500))
 
 
 def test_a_walk_may_not_have_a_step_more() -> None:
@@ -248,7 +286,7 @@ def test_an_ai_built_walk_asks_for_a_node_after_each_step_below_its_cap() -> Non
     built = given(started(kind=SessionKind.AI_BUILD), node_requested())
     (
         built.when(record_step(), limits=Limits(ai_nodes=2)).then(
-            step_recorded(position=1), node_requested()
+            step_recorded(position=1, option_id="y"), node_requested()
         )
     )
 
@@ -259,12 +297,12 @@ def test_an_ai_built_walk_has_as_many_nodes_as_its_cap_says_and_none_more() -> N
     for _ in range(5):
         history += events(given(*history).when(record_step(), limits=limits))
     assert history.count(node_requested()) == 3
-    assert history[-1] == step_recorded(position=5)
+    assert history[-1] == step_recorded(position=5, option_id="y")
 
 
 @pytest.mark.parametrize("kind", [SessionKind.FLOW, SessionKind.PROPOSAL])
 def test_an_authored_walk_asks_for_no_nodes(kind: SessionKind) -> None:
-    given(started(kind=kind)).when(record_step()).then(step_recorded())
+    given(started(kind=kind)).when(record_step()).then(answered())
 
 
 @pytest.mark.parametrize("kind", SessionKind)
@@ -390,7 +428,7 @@ def test_nobody_else_works_on_one(user: User | None, command: Command) -> None:
 @pytest.mark.parametrize("command", OTHERS.values(), ids=OTHERS)
 def test_whoever_may_walk_may_work_on_sessions_that_others_started(command: Command) -> None:
     user = a_user(id=ENGINEER, role=Role.ENGINEER, l1_coverage=True)
-    assert accepted(given(started(kind=SessionKind.FLOW)).when(command, user=user))
+    assert accepted(given(started(kind=SessionKind.AI_BUILD)).when(command, user=user))
 
 
 def test_the_system_may_abandon_a_session() -> None:

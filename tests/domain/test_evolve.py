@@ -1,5 +1,7 @@
 """What each event makes of a session, and of the ticket that it works on."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,32 +11,47 @@ from domain.evolve import ImpossibleEvent, evolve, evolve_ticket
 from domain.sessions import (
     Abandoned,
     Active,
+    Claimed,
+    Closed,
     Escalated,
+    Escalation,
     Origin,
     Resolved,
+    ReturnedToFirstLine,
     SessionKind,
     SessionStatus,
     Unborn,
+    Waiting,
+    escalation_status,
     status,
 )
 from domain.tickets import TicketStatus
 from tests.builders import (
     ACME,
+    ENGINEER,
     FLOW,
     NOW,
     OTHER_SESSION,
+    OTHER_TICKET,
     PROPOSAL,
     PSA_TICKET,
     SESSION,
     TECH,
     a_ticket,
     abandoned,
+    answered,
+    claimed,
+    closed,
     escalated,
+    handed_back,
     node_requested,
     notes_updated,
+    released,
+    renotified,
     resolved,
     started,
     step_recorded,
+    ticket_changed,
 )
 from tests.domain.given import after
 
@@ -43,6 +60,14 @@ GOING_ON: dict[str, Event] = {
     "step_recorded": step_recorded(),
     "notes_updated": notes_updated(),
     "node_requested": node_requested(),
+    "ticket_changed": ticket_changed(),
+}
+MOVES: dict[str, Event] = {
+    "claimed": claimed(),
+    "released": released(),
+    "closed": closed(),
+    "handed_back": handed_back(),
+    "renotified": renotified(),
 }
 ENDS: dict[str, Event] = {
     "resolved": resolved(),
@@ -91,9 +116,39 @@ def test_a_session_keeps_what_it_walks() -> None:
     assert proposal.flow_proposal_id == PROPOSAL
 
 
-def test_a_step_moves_the_walk_to_its_node() -> None:
-    session = active(started(kind=SessionKind.FLOW), step_recorded(at=LATER, node_id="n7"))
+def test_a_walk_begins_at_the_node_that_its_start_names() -> None:
+    session = active(started(kind=SessionKind.FLOW, current_node_id="n4"))
+    assert (session.current_node_id, session.walked) == ("n4", frozenset())
+
+
+def test_a_step_moves_the_walk_to_the_node_that_it_leads_to() -> None:
+    step = answered(at=LATER, node_id="n7", next_node_id="n8")
+    session = active(started(kind=SessionKind.FLOW), step)
+    assert (session.steps, session.current_node_id, session.last_activity_at) == (1, "n8", LATER)
+
+
+def test_a_step_that_leads_nowhere_moves_the_walk_to_its_own_node() -> None:
+    session = active(started(kind=SessionKind.AI_BUILD), step_recorded(at=LATER, node_id="n7"))
     assert (session.steps, session.current_node_id, session.last_activity_at) == (1, "n7", LATER)
+
+
+def test_a_walk_knows_the_nodes_that_were_answered() -> None:
+    history: list[Event] = [
+        started(kind=SessionKind.FLOW),
+        answered(),
+        answered(position=2, node_id="n2", next_node_id="n1"),
+        answered(position=3),
+    ]
+    assert active(*history).walked == {"n1", "n2"}
+    assert active(*history, notes_updated(), ticket_changed()).walked == {"n1", "n2"}
+
+
+def test_a_session_goes_on_on_another_ticket() -> None:
+    before = active(started(kind=SessionKind.AI_BUILD), node_requested())
+    moved = evolve(before, ticket_changed(at=LATER))
+    assert isinstance(moved, Active)
+    assert moved.origin == replace(before.origin, ticket=OTHER_TICKET)
+    assert moved == replace(before, origin=moved.origin, version=3, last_activity_at=LATER)
 
 
 def test_a_step_answers_the_node_that_was_asked_for() -> None:
@@ -123,16 +178,95 @@ def test_a_resolved_session_holds_how_it_was_solved() -> None:
     )
 
 
+def test_an_ended_session_keeps_the_node_it_ended_at() -> None:
+    session = after([started(kind=SessionKind.FLOW), answered(), resolved()])
+    assert isinstance(session, Resolved)
+    assert session.current_node_id == "n2"
+
+
 def test_an_escalated_session_holds_why() -> None:
-    session = after([started(), escalated(at=LATER, reason=None, reason_category="fire")])
-    assert session == Escalated(
-        active(started()).origin, 2, 0, LATER, None, LATER, reason=None, reason_category="fire"
+    end = escalated(at=LATER, by=ENGINEER, reason=None, reason_category="fire")
+    assert after([started(), end]) == Escalated(
+        active(started()).origin,
+        2,
+        0,
+        LATER,
+        None,
+        LATER,
+        reason=None,
+        reason_category="fire",
+        escalated_by=ENGINEER,
+        escalation=Waiting(notified=0),
     )
 
 
 def test_an_abandoned_session_holds_why() -> None:
     session = after([started(), abandoned(at=LATER, reason="idle")])
     assert session == Abandoned(active(started()).origin, 2, 0, LATER, None, LATER, reason="idle")
+
+
+ESCALATIONS: dict[str, tuple[list[Event], Escalation, str]] = {
+    "untouched": ([], Waiting(), "open"),
+    "told of again": ([renotified()], Waiting(1), "open"),
+    "claimed": ([claimed()], Claimed(ENGINEER, NOW), "claimed"),
+    "told of again, and claimed": ([renotified(), claimed()], Claimed(ENGINEER, NOW, 1), "claimed"),
+    "claimed, and told of": ([claimed(), renotified()], Claimed(ENGINEER, NOW, 1), "claimed"),
+    "released": ([renotified(), claimed(), released()], Waiting(1), "open"),
+    "claimed again": (
+        [claimed(by=TECH), released(), claimed(at=LATER)], Claimed(ENGINEER, LATER), "claimed",
+    ),
+    "closed": (
+        [renotified(), claimed(), closed(at=LATER)],
+        Closed(ENGINEER, NOW, LATER, "New disk.", 1),
+        "closed",
+    ),
+    "handed back": (
+        [renotified(), claimed(), handed_back(at=LATER)],
+        ReturnedToFirstLine(ENGINEER, NOW, LATER, "Ask for the number.", OTHER_SESSION, 1),
+        "handed_back",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("moves", "stands", "word"), ESCALATIONS.values(), ids=ESCALATIONS)
+def test_an_escalation_goes_on_after_its_session(
+    moves: Sequence[Event], stands: Escalation, word: str
+) -> None:
+    ended = after([started(), escalated()])
+    session = after(moves, ended)
+    assert isinstance(ended, Escalated)
+    assert session == replace(ended, version=2 + len(moves), escalation=stands)
+    assert escalation_status(stands) == word
+
+
+OUT_OF_TURN: dict[str, tuple[list[Event], Event]] = {
+    "released by nobody": ([], released()),
+    "closed by nobody": ([], closed()),
+    "handed back by nobody": ([], handed_back()),
+    "claimed twice": ([claimed()], claimed()),
+    **{
+        f"{name} after {end}": ([claimed(), over], move)
+        for end, over in (("closed", closed()), ("handed_back", handed_back()))
+        for name, move in MOVES.items()
+    },
+}
+
+
+@pytest.mark.parametrize(("moves", "event"), OUT_OF_TURN.values(), ids=OUT_OF_TURN)
+def test_an_escalation_moves_in_turn(moves: Sequence[Event], event: Event) -> None:
+    session = after([started(), escalated(), *moves])
+    with pytest.raises(ImpossibleEvent, match=type(event).__name__):
+        evolve(session, event)
+
+
+@pytest.mark.parametrize("event", MOVES.values(), ids=MOVES)
+@pytest.mark.parametrize(
+    "end", [None, resolved(), abandoned()], ids=["active", "resolved", "abandoned"]
+)
+def test_what_was_not_escalated_has_no_escalation(event: Event, end: Event | None) -> None:
+    session = after([started(), *([] if end is None else [end])])
+    with pytest.raises(ImpossibleEvent, match=type(event).__name__):
+        evolve(session, event)
 
 
 @pytest.mark.parametrize("event", [*GOING_ON.values(), *ENDS.values()], ids=[*GOING_ON, *ENDS])
@@ -216,11 +350,27 @@ def test_an_escalated_session_escalates_its_ticket() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "event",
-    [started(), *GOING_ON.values(), abandoned()],
-    ids=["started", *GOING_ON, "abandoned"],
-)
+def test_a_closed_escalation_resolves_its_ticket_with_the_notes() -> None:
+    before = a_ticket(title="No mail", status=TicketStatus.ESCALATED)
+    assert evolve_ticket(before, closed(resolution_notes="New disk.")) == a_ticket(
+        title="No mail", status=TicketStatus.RESOLVED, resolution_notes="New disk."
+    )
+
+
+def test_an_escalation_that_is_handed_back_opens_its_ticket() -> None:
+    before = a_ticket(title="No mail", status=TicketStatus.ESCALATED)
+    assert evolve_ticket(before, handed_back()) == a_ticket(title="No mail")
+
+
+UNTOLD = {
+    "started": started(),
+    **GOING_ON,
+    "abandoned": abandoned(),
+    **{name: MOVES[name] for name in ("claimed", "released", "renotified")},
+}
+
+
+@pytest.mark.parametrize("event", UNTOLD.values(), ids=UNTOLD)
 @pytest.mark.parametrize("before", TicketStatus)
 def test_nothing_else_changes_a_ticket(event: Event, before: TicketStatus) -> None:
     ticket = a_ticket(status=before)

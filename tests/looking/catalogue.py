@@ -21,6 +21,7 @@ from tests.builders import (
 HOSTILE = "\x1b[2Jgone\x07"
 GLOBEX_SESSION = an_id(0x33)
 CLAIMED_SESSION = an_id(0x34)
+RETURNED_SESSION = an_id(0x36)
 POISONED = an_id(0x35)
 
 
@@ -35,6 +36,7 @@ async def furnish(database_url: str) -> None:
             (OTHER_SESSION, ACME, TECH, "10046", NOW - timedelta(hours=1)),
             (GLOBEX_SESSION, GLOBEX, GLOBEX_TECH, "7", NOW - timedelta(days=2)),
             (CLAIMED_SESSION, ACME, TECH, "10047", NOW - timedelta(days=3)),
+            (RETURNED_SESSION, ACME, TECH, "10048", NOW - timedelta(days=4)),
         ):
             await _session(connection, id_, account, by, ticket, at)
         await connection.execute(
@@ -43,6 +45,18 @@ async def furnish(database_url: str) -> None:
             ENGINEER,
             NOW,
             CLAIMED_SESSION,
+        )
+        await connection.execute(
+            """
+            update escalations set status = 'handed_back', claimed_by = $1, claimed_at = $2,
+                ended_at = $2, instructions = $3, new_session_id = $4, notified = 2
+            where session_id = $5
+            """,
+            ENGINEER,
+            NOW,
+            HOSTILE,
+            OTHER_SESSION,
+            RETURNED_SESSION,
         )
         for offset, reason in enumerate(("poison", "parked")):
             await connection.execute(
@@ -81,8 +95,10 @@ async def _session(connection: asyncpg.Connection, *described: str | datetime) -
         HOSTILE,
     )
     await connection.execute(
-        "insert into escalations (session_id, account_id, escalated_by, last_activity_at)"
-        " values ($1, $2, $3, $4)",
+        """
+        insert into escalations (session_id, account_id, escalated_by, last_activity_at, moved_at)
+        values ($1, $2, $3, $4, $4)
+        """,
         id_,
         account,
         by,

@@ -8,7 +8,7 @@ from rich.console import Console
 from firstline.looking import ask
 from firstline.looking.session import as_json, tree
 from tests.builders import OTHER_SESSION, SESSION, TECH, an_id
-from tests.looking.catalogue import CLAIMED_SESSION, POISONED, furnish
+from tests.looking.catalogue import CLAIMED_SESSION, POISONED, RETURNED_SESSION, furnish
 
 
 @pytest.fixture
@@ -61,6 +61,14 @@ async def test_what_has_nothing_to_show_has_no_branch(desk: str) -> None:
 
 async def test_a_claimed_escalation_says_by_whom(desk: str) -> None:
     assert "claimed: 2026-03-01 12:00:00Z by Eve" in await _shown(desk, CLAIMED_SESSION)
+
+
+async def test_an_escalation_that_was_handed_back_says_where_it_goes_on(desk: str) -> None:
+    shown = await _shown(desk, RETURNED_SESSION)
+    assert "escalation handed_back" in shown
+    assert "told again: 2 times" in shown
+    assert "instructions: \\u001b[2Jgone\\u0007" in shown
+    assert f"goes on in: {OTHER_SESSION}" in shown
 
 
 async def test_a_session_whose_start_is_poison_shows_what_is_parked(desk: str) -> None:

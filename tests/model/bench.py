@@ -5,6 +5,7 @@ has committed, and whether anybody learned of the commit, is all that tells one 
 """
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -13,11 +14,13 @@ from typing import Any, TypeVar
 import asyncpg
 from sqlalchemy.util import await_only
 
+from domain.flows import EscalateEnd, Node, Question, leads_to
 from domain.tickets import Ticket
 from storage import database
-from tests.builders import ACME, GLOBEX
+from tests.builders import ACME, GLOBEX, MAIL
 from tests.model.world import (
     ARCHIVED_FLOW,
+    ARTICLE,
     ENGINEER,
     FLOW,
     FLOW_VERSIONS,
@@ -137,6 +140,22 @@ class Bench:
         return commit
 
 
+def _stored(node: Node) -> dict[str, object]:
+    """The node as a catalogue has it."""
+    kinds = {"ResolveEnd": "resolve", "EscalateEnd": "escalate"}
+    kind = type(node).__name__
+    stored: dict[str, object] = {"type": kinds.get(kind, kind.lower()), "text": node.text}
+    if isinstance(node, Question):
+        options = [{"id": one.id, "label": one.label, "next": one.next} for one in node.options]
+        return stored | {"options": options}
+    if isinstance(node, EscalateEnd):
+        return stored | {"reason_category": node.reason_category}
+    following = list(leads_to(node))
+    return stored | ({"next": following[0]} if following else {})
+
+
+NODES = json.dumps({name: _stored(node) for name, node in MAIL.nodes.items()})
+
 _SOMEBODY_WAITS = """
     select exists (
         select from pg_stat_activity
@@ -180,20 +199,28 @@ async def _fill(connection: asyncpg.Connection) -> None:
     await connection.executemany(
         """
         insert into flow_versions (account_id, flow_id, version, title, start, nodes)
-        values ($1, $2, $3, 'Mail', 'n1', '{}')
+        values ($1, $2, $3, 'Mail', 'n1', $4)
         """,
         [
-            *((*key, version) for key, version in FLOW_VERSIONS.items()),
-            (ACME, FLOW, 1),
-            (ACME, ARCHIVED_FLOW, 1),
+            *((*key, version, NODES) for key, version in FLOW_VERSIONS.items()),
+            (ACME, FLOW, 1, '{"n1": {"type": "resolve", "text": "Gone."}}'),
+            (ACME, ARCHIVED_FLOW, 1, NODES),
         ],
     )
     await connection.executemany(
         """
         insert into flow_proposals (account_id, id, title, start, nodes)
-        values ($1, $2, 'Mail', 'n1', '{}')
+        values ($1, $2, 'An idea', 'n1', $3)
         """,
-        sorted(PROPOSALS),
+        [(*key, NODES) for key in sorted(PROPOSALS)],
+    )
+    await connection.execute(
+        """
+        insert into articles (account_id, id, title, body)
+        values ($1, $2, 'Printers', 'What to do when the printer burns.')
+        """,
+        ACME,
+        ARTICLE,
     )
 
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from domain.commands import Command
-from domain.sessions import Active, Unborn
+from domain.sessions import Active, Escalated, Unborn
 from domain.tickets import TicketRef
 from tests import builders
 from tests.builders import ACME, GLOBEX, NOW, an_id
@@ -64,6 +64,7 @@ _STARTS: list[Callable[..., Command]] = [
     builders.start_proposal, builders.start_proposal,
     builders.start_adhoc, builders.start_adhoc,
     builders.escalate_without_walk,
+    builders.intake, builders.intake, builders.intake,
 ]  # fmt: skip
 _OTHERS: list[Callable[..., Command]] = [
     *[builders.record_step] * 10,
@@ -71,7 +72,18 @@ _OTHERS: list[Callable[..., Command]] = [
     builders.resolve,
     builders.escalate,
     builders.abandon,
+    builders.next_node,
+    builders.move_ticket,
 ]
+_MOVES: list[Callable[..., Command]] = [
+    *[builders.claim] * 6,
+    *[builders.release] * 4,
+    *[builders.close] * 2,
+    *[builders.hand_back] * 4,
+    *[builders.renotify] * 2,
+]
+_ENGINEERS = [*[ENGINEER] * 6, IDLE_ENGINEER, TECH]
+_SYSTEMS = {builders.move_ticket, builders.renotify}
 _FIELDS: dict[Callable[..., Command], dict[str, st.SearchStrategy[object]]] = {
     builders.start_ai_build: {"category": st.sampled_from([None, "email"])},
     builders.escalate_without_walk: {
@@ -80,7 +92,7 @@ _FIELDS: dict[Callable[..., Command], dict[str, st.SearchStrategy[object]]] = {
     },
     builders.record_step: {
         "node_id": st.sampled_from(["n1", "n2"]),
-        "option_id": st.sampled_from([None, "y"]),
+        "option_id": st.sampled_from(["y", None, "n"]),
         "question": st.sampled_from([None, "Does it — “open”?"]),
         "note": st.sampled_from([None, "Odd."]),
     },
@@ -90,7 +102,12 @@ _FIELDS: dict[Callable[..., Command], dict[str, st.SearchStrategy[object]]] = {
         "resolution_notes": st.sampled_from(["", "Plugged it in."]),
     },
     builders.escalate: {"reason_category": st.sampled_from(["network", "fire"])},
-    builders.abandon: {"reason": st.sampled_from([None, "Caller hung up."])},
+    builders.abandon: {"reason": st.sampled_from([None, "Caller hung up.", "ticket_closed"])},
+    builders.intake: {
+        "problem_text": st.sampled_from(["No mail.", "The printer burns.", "Hm."]),
+        "adhoc": st.sampled_from([False, False, True]),
+    },
+    builders.renotify: {"step": st.integers(1, 2)},
 }
 
 
@@ -109,10 +126,21 @@ def stories(draw: st.DrawFn, shortest: int = 0, longest: int = 40) -> list[Comma
 def commands(draw: st.DrawFn, world: World) -> Command:
     """A command that mostly makes sense in this world, and may make none at all."""
     account_id, actor_id = draw(st.sampled_from(_PARTIES))
-    build = draw(st.sampled_from(_STARTS + _OTHERS))
+    escalated = any(isinstance(session, Escalated) for session in world.sessions.values())
+    build = draw(st.sampled_from(_STARTS + _OTHERS + (_MOVES if escalated else [])))
+    if build in _SYSTEMS:
+        actor_id = _mostly(draw, [None], actor_id)
+    elif build in _MOVES and account_id == ACME:
+        actor_id = draw(st.sampled_from(_ENGINEERS))
     fields = {name: draw(strategy) for name, strategy in _FIELDS.get(build, {}).items()}
-    if build in _STARTS:
+    if build in _STARTS or build is builders.move_ticket:
         fields["ticket"] = draw(st.sampled_from(_tickets(account_id)))
+    if build is builders.intake:
+        own = _FLOWS.get(account_id, [])
+        fields["flow_id"] = _mostly(draw, [None, None, *own], GLOBEX_FLOW, ARCHIVED_FLOW)
+    if build is builders.hand_back:
+        free = [one for one in SESSIONS.get(account_id, []) if one not in world.sessions]
+        fields["new_session_id"] = _mostly(draw, free, *_ALL_SESSIONS)
     if build is builders.start_flow:
         fields["flow_id"] = _mostly(draw, _FLOWS.get(account_id, []), GLOBEX_FLOW, ARCHIVED_FLOW)
     if build is builders.start_proposal:
@@ -121,7 +149,7 @@ def commands(draw: st.DrawFn, world: World) -> Command:
     likely = [
         session_id
         for session_id in SESSIONS.get(account_id, [])
-        if isinstance(world.session(session_id), Unborn if build in _STARTS else Active)
+        if isinstance(world.session(session_id), _meant_for(build))
     ]
     command: Command = build(
         session_id=_mostly(draw, likely, *_ALL_SESSIONS),
@@ -131,6 +159,13 @@ def commands(draw: st.DrawFn, world: World) -> Command:
         **fields,
     )
     return command
+
+
+def _meant_for(build: Callable[..., Command]) -> type:
+    """The state of the sessions for which such a command makes sense."""
+    if build in _STARTS:
+        return Unborn
+    return Escalated if build in _MOVES else Active
 
 
 def _tickets(account_id: str) -> list[TicketRef]:

@@ -11,35 +11,51 @@ from hashlib import sha256
 from typing import Any
 
 from domain.commands import Command
-from domain.decisions import Accepted, Code, Rejected
+from domain.decisions import Accepted, Code, NoKnowledge, Rejected
 from domain.events import (
+    EscalationClaimed,
+    EscalationClosed,
+    EscalationEvent,
+    EscalationReleased,
     Event,
+    HandedBack,
     NodeRequested,
     NotesUpdated,
+    Renotified,
     SessionAbandoned,
     SessionEscalated,
     SessionResolved,
     SessionStarted,
     StepRecorded,
+    TicketChanged,
 )
-from domain.sessions import Unborn, status
-from tests.builders import ACME
+from domain.flows import EscalateEnd, Node, Question
+from domain.people import SYSTEM
+from domain.sessions import Active, Escalated, Unborn, status
+from domain.tickets import TICKET_ENDED
+from tests.builders import ACME, MAIL
 from tests.model.poison import RAISES, UNSTORABLE, UNSTORABLE_FIELDS
 from tests.model.wire import Sent
-from tests.model.world import Happened, World
+from tests.model.world import Happened, World, walked
 
 RECIPIENTS = {
     (ACME, "network"): ["erin@acme.example"],
     (ACME, "fire"): ["oncall@acme.example"],
 }
 _TYPES: dict[type[Event], str] = {
-    SessionStarted: "started",
-    StepRecorded: "step_recorded",
-    NotesUpdated: "notes_updated",
-    NodeRequested: "node_requested",
-    SessionResolved: "resolved",
-    SessionEscalated: "escalated",
-    SessionAbandoned: "abandoned",
+    SessionStarted: "session.started",
+    StepRecorded: "session.step_recorded",
+    NotesUpdated: "session.notes_updated",
+    NodeRequested: "session.node_requested",
+    SessionResolved: "session.resolved",
+    SessionEscalated: "session.escalated",
+    SessionAbandoned: "session.abandoned",
+    TicketChanged: "session.ticket_changed",
+    EscalationClaimed: "escalation.claimed",
+    EscalationReleased: "escalation.released",
+    EscalationClosed: "escalation.closed",
+    HandedBack: "escalation.handed_back",
+    Renotified: "escalation.renotified",
 }
 
 Queue = tuple[str, bytes]
@@ -120,7 +136,9 @@ class Expected:
         if command.correlation != UNSTORABLE:
             return False
         decision = self.world.decide(command, now)
-        return isinstance(decision, Accepted) and type(decision.events[0]) in UNSTORABLE_FIELDS
+        if not isinstance(decision, Accepted) or not decision.events:
+            return False
+        return type(decision.events[0]) in UNSTORABLE_FIELDS
 
     def _apply(self, command: Command, now: datetime) -> dict[str, Any]:
         decision, happened = self.world.apply(command, now)
@@ -128,7 +146,10 @@ class Expected:
             self._tell(one, command)
         if isinstance(decision, Rejected):
             return self._refuse(command, decision, now)
-        reply = _echo(command, now) | {"outcome": "accepted"} | self._view(command)
+        if isinstance(decision, NoKnowledge):
+            reply = _echo(command, now) | {"outcome": "aborted_no_kb"}
+        else:
+            reply = _echo(command, now) | {"outcome": "accepted"} | self._view(command)
         self._say("replies", command.session_id, reply)
         return reply
 
@@ -148,27 +169,28 @@ class Expected:
         shown: dict[str, str] = {"status": status(session), "kind": session.origin.kind}
         if session.current_node_id is not None:
             shown["current_node_id"] = session.current_node_id
-        return {"version": session.version, "session": shown}
+        view: dict[str, Any] = {"version": session.version, "session": shown}
+        node = MAIL.nodes.get(session.current_node_id or "")
+        if isinstance(session, Active) and walked(session) is not None and node is not None:
+            view["node"] = _drawn(node)
+        return view
 
     def _tell(self, one: Happened, command: Command) -> None:
-        session_id, version = command.session_id, one.session.version
-        name = f"firstline.session.{_TYPES[type(one.event)]}.v1"
+        session_id, version = one.session.origin.session_id, one.session.version
+        name = f"firstline.{_TYPES[type(one.event)]}.v1"
         at = _text(one.event.at)
         self._say("session-events", session_id, (name, version, command.command_id, at))
         nodes = [step.node_id for step in one.walk]
-        match one.event:
-            case SessionResolved(resolution_notes=notes):
-                self._say("ticketing", session_id, (version, "close", notes))
-            case SessionAbandoned(reason=reason):
-                self._say("ticketing", session_id, (version, "note", reason or ""))
-            case SessionEscalated(reason=reason, reason_category=category):
-                self._say("ticketing", session_id, (version, "escalate", reason or ""))
-                who = RECIPIENTS.get((command.account_id, category), [])
-                notes = json.loads(one.notes or "[]")
-                told = (version, f"firstline:{session_id}", who, nodes, notes)
-                self._say("engineer-notifications", session_id, told)
-            case NodeRequested():
-                self._say("node-requests", session_id, nodes)
+        if (asked := _asked_of_ticketing(one)) is not None:
+            self._say("ticketing", session_id, (version, *asked))
+        if isinstance(one.event, (SessionEscalated, EscalationEvent)):
+            assert isinstance(one.session, Escalated)
+            who = RECIPIENTS.get((command.account_id, one.session.reason_category), [])
+            notes = json.loads(one.notes or "[]")
+            told = (version, f"firstline:{session_id}", who, nodes, notes)
+            self._say("engineer-notifications", session_id, told)
+        if isinstance(one.event, NodeRequested):
+            self._say("node-requests", session_id, nodes)
 
     def _keep(self, sent: Sent, reason: str) -> None:
         self.letters.append((reason, sent.topic, sent.partition, sent.offset))
@@ -176,6 +198,37 @@ class Expected:
 
     def _say(self, topic: str, session_id: str, what: object) -> None:
         self.messages.setdefault((topic, session_id.encode()), []).append(what)
+
+
+def _asked_of_ticketing(one: Happened) -> tuple[str, str] | None:
+    """What the ticket system must do, and its note."""
+    match one.event:
+        case SessionResolved(resolution_notes=notes) | EscalationClosed(resolution_notes=notes):
+            return "close", notes
+        case SessionEscalated(reason=reason):
+            return "escalate", reason or ""
+        case SessionAbandoned(reason=reason) if one.actor != SYSTEM or reason not in TICKET_ENDED:
+            return "note", reason or ""
+        case HandedBack(instructions=instructions):
+            return "note", instructions
+        case _:
+            return None
+
+
+def _drawn(node: Node) -> dict[str, Any]:
+    """A node of `MAIL` as a client draws it."""
+    kinds = {"ResolveEnd": "resolve", "EscalateEnd": "escalate"}
+    kind = type(node).__name__
+    drawn: dict[str, Any] = {
+        "id": node.id,
+        "type": kinds.get(kind, kind.lower()),
+        "text": node.text,
+    }
+    if isinstance(node, Question):
+        drawn["options"] = [{"id": one.id, "label": one.label} for one in node.options]
+    if isinstance(node, EscalateEnd):
+        drawn["reason_category"] = node.reason_category
+    return drawn
 
 
 def _echo(command: Command, now: datetime) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from itertools import chain, repeat
 from consumers.apply import Batch
 from consumers.decode import decode
 from consumers.records import Source
+from domain.commands import Command, SystemCommand
 from domain.decisions import Code
 from storage.positions import Partition
 from tests.builders import an_id
@@ -48,7 +49,7 @@ class Logs:
         place = (topic, sent.key[-1] % PARTITIONS)
         offset = self.end(place) + gap
         refused = None
-        if sent.meant is not None and sent.meant.actor_id is None and topic != INTERNAL:
+        if sent.meant is not None and _is_internal(sent.meant) and topic != INTERNAL:
             refused = Code.INVALID
         elif sent.meant is not None and sent.meant.session_id.encode() != sent.key:
             refused = Code.KEY_MISMATCH
@@ -76,6 +77,11 @@ class Logs:
             for place, span in spans.items()
         ]
         return Delivered(list(_interleaved(queues, turns)), spans)
+
+
+def _is_internal(command: Command) -> bool:
+    """Whether the internal topic alone may carry the command."""
+    return command.actor_id is None or isinstance(command, SystemCommand)
 
 
 def _interleaved(queues: Iterable[list[Sent]], turns: Iterable[int]) -> Iterator[Sent]:

@@ -3,10 +3,13 @@
 from dataclasses import replace
 
 from domain.commands import Command
-from domain.decide import Context, decide
+from domain.context import Context
+from domain.decide import decide
 from domain.decisions import Accepted, Decision
 from domain.events import (
+    EscalationClosed,
     Event,
+    HandedBack,
     SessionAbandoned,
     SessionEscalated,
     SessionResolved,
@@ -24,6 +27,8 @@ UNSTORABLE_FIELDS: dict[type[Event], str] = {
     SessionResolved: "resolution_notes",
     SessionEscalated: "reason",
     SessionAbandoned: "reason",
+    EscalationClosed: "resolution_notes",
+    HandedBack: "instructions",
 }
 """The text that makes a command's first event unstorable. Notes may be replaced unstored."""
 
@@ -33,7 +38,7 @@ def decide_or_fail(session: Session, command: Command, context: Context) -> Deci
     if command.correlation == RAISES:
         raise ZeroDivisionError
     decision = decide(session, command, context)
-    if command.correlation == UNSTORABLE and isinstance(decision, Accepted):
+    if command.correlation == UNSTORABLE and isinstance(decision, Accepted) and decision.events:
         first, *others = decision.events
         if field := UNSTORABLE_FIELDS.get(type(first)):
             first = replace(first, **{field: "\0"})  # type: ignore[arg-type]

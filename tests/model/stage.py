@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from domain.sessions import status
+from domain.sessions import Born, Claimed, Escalated, escalation_status, status
 from producers.relay import Relay
 from tests.builders import NOW
 from tests.model.bench import Bench, Death, Fuse
@@ -106,7 +106,14 @@ def differences(expected: Expected, tables: Tables, said: Sequence[Published]) -
         if there.get(name, []) != wanted.get(name, [])
     ]
     latest = {
-        id_.encode(): (one.version, status(one), one.steps, one.current_node_id)
+        id_.encode(): (
+            one.version,
+            status(one),
+            one.steps,
+            one.current_node_id,
+            one.origin.ticket.id,
+            _escalation(one),
+        )
         for id_, one in expected.world.sessions.items()
     }
     told = {key: queue[-1] for key, queue in states.items()}
@@ -115,6 +122,14 @@ def differences(expected: Expected, tables: Tables, said: Sequence[Published]) -
     # A batch tells of a session once, so that not every version is told.
     found += [f"{STATE}: {queue}" for queue in states.values() if not _rising(queue)]
     return found
+
+
+def _escalation(session: Born) -> dict[str, str] | None:
+    if not isinstance(session, Escalated):
+        return None
+    standing = session.escalation
+    told = {"status": escalation_status(standing)}
+    return told | ({"claimed_by": standing.by} if isinstance(standing, Claimed) else {})
 
 
 def _difference(name: object, there: Sequence[object], wanted: Sequence[object]) -> str:

@@ -1,10 +1,21 @@
 """What stands in the database, and what should stand there, in one shape that can be compared."""
 
+import json
 from typing import Any
 
 import asyncpg
 
-from domain.sessions import Active, Born, Escalated, status
+from domain.sessions import (
+    Active,
+    Born,
+    Claimed,
+    Closed,
+    Escalated,
+    ReturnedToFirstLine,
+    escalation_status,
+    status,
+)
+from domain.tickets import TicketKind, TicketStatus
 from tests.model.expected import Expected, Queue
 from tests.model.wire import Place, gist
 
@@ -14,8 +25,9 @@ _QUERIES = {
     "sessions": """
         select id::text, account_id::text, kind, ticket_kind, ticket_id, created_by::text,
             acting_as, started_at, flow_id::text, flow_version, flow_proposal_id::text, category,
-            problem_text, status, version, steps, current_node_id, node_requested,
-            last_activity_at, ended_at, helpful, resolution_notes, reason, reason_category
+            problem_text, previous_session_id::text, status, version, steps, current_node_id,
+            walked::text, node_requested, last_activity_at, ended_at, helpful, resolution_notes,
+            reason, reason_category
         from sessions order by id
     """,
     "steps": """
@@ -24,13 +36,16 @@ _QUERIES = {
     """,
     "notes": "select session_id::text, notes::text from session_notes order by session_id",
     "escalations": """
-        select session_id::text, account_id::text, status, escalated_by, last_activity_at
+        select session_id::text, account_id::text, status, escalated_by, last_activity_at,
+            claimed_by::text, claimed_at, ended_at, resolution_notes, instructions,
+            new_session_id::text, notified, moved_at
         from escalations order by session_id
     """,
-    "ended": "select session_id::text, command_id::text, actor_id from audit_log order by id",
+    "audit": "select session_id::text, command_id::text, actor_id from audit_log order by id",
+    # That an open ticket of a PSA is known tells nothing.
     "tickets": """
         select account_id::text, kind, id, status, resolution_notes
-        from tickets order by account_id, kind, id
+        from tickets where kind = 'internal' or status <> 'open' order by account_id, kind, id
     """,
     "validated": "select id::text from flow_proposals where validated_by_outcome order by id",
     "positions": "select topic, partition, next_offset from positions order by topic, partition",
@@ -86,14 +101,23 @@ def tables_of(expected: Expected) -> Tables:
         ],
         "notes": sorted(world.notes.items()),
         "escalations": [
-            (id_, one.origin.account_id, "open", world.escalated_by[id_], one.last_activity_at)
+            (
+                id_,
+                one.origin.account_id,
+                escalation_status(one.escalation),
+                world.escalated_by[id_],
+                one.last_activity_at,
+                *_escalation(one),
+                world.moved_at[id_],
+            )
             for id_, one in sorted(world.sessions.items())
             if isinstance(one, Escalated)
         ],
-        "ended": world.ended_by,
+        "audit": world.audited,
         "tickets": sorted(
             (account_id, ref.kind, ref.id, ticket.status, ticket.resolution_notes)
             for (account_id, ref), ticket in world.tickets.items()
+            if ref.kind is TicketKind.INTERNAL or ticket.status is not TicketStatus.OPEN
         ),
         "validated": sorted((id_,) for id_ in world.validated),
         "positions": sorted((*place, offset) for place, offset in expected.positions.items()),
@@ -123,10 +147,12 @@ def _session(session: Born) -> tuple[object, ...]:
         origin.flow_proposal_id,
         origin.category,
         origin.problem_text,
+        origin.previous_session_id,
         status(session),
         session.version,
         session.steps,
         session.current_node_id,
+        json.dumps(sorted(session.walked) if isinstance(session, Active) else []),
         isinstance(session, Active) and session.node_requested,
         session.last_activity_at,
         ended and ended.ended_at,
@@ -135,6 +161,22 @@ def _session(session: Born) -> tuple[object, ...]:
             for name in ("helpful", "resolution_notes", "reason", "reason_category")
         ),
     )
+
+
+def _escalation(session: Escalated) -> tuple[object, ...]:
+    standing = session.escalation
+    by = getattr(standing, "by", None)
+    moved: tuple[object, ...]
+    match standing:
+        case Claimed(at=at):
+            moved = (at, None, None, None, None)
+        case Closed(claimed_at=at, at=ended, resolution_notes=notes):
+            moved = (at, ended, notes, None, None)
+        case ReturnedToFirstLine(claimed_at=at, at=ended) as back:
+            moved = (at, ended, None, back.instructions, back.new_session_id)
+        case _:
+            moved = (None, None, None, None, None)
+    return (by, *moved, standing.notified)
 
 
 def _reply(reply: bytes | None) -> object:

@@ -45,8 +45,8 @@ def test_of_two_starts_on_a_ticket_one_comes_too_late(machine: Machine) -> None:
 
 def test_no_step_is_lost(machine: Machine) -> None:
     tell(machine, start_flow(session_id=ONE, ticket=TICKET, flow_id=FLOW, command_id=an_id(9)))
-    one = record_step(session_id=ONE, node_id="n1")
-    other = record_step(session_id=ONE, node_id="n2", command_id=an_id(2))
+    one = record_step(session_id=ONE, option_id="y")
+    other = record_step(session_id=ONE, option_id="n", command_id=an_id(2))
     assert race(machine, one, other) == {"accepted"}
     assert len(machine.expected.world.walks[ONE]) == 2
 

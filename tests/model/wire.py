@@ -7,10 +7,18 @@ from typing import Any
 
 from domain.commands import (
     Abandon,
+    ClaimEscalation,
+    CloseEscalation,
     Command,
     Escalate,
     EscalateWithoutWalk,
+    HandBack,
+    Intake,
+    MoveTicket,
+    NextNode,
     RecordStep,
+    ReleaseEscalation,
+    Renotify,
     Resolve,
     StartAdhoc,
     StartAiBuild,
@@ -36,6 +44,14 @@ TYPES = {
     Escalate: "escalate",
     EscalateWithoutWalk: "escalate_without_walk",
     Abandon: "abandon",
+    Intake: "intake",
+    NextNode: "next_node",
+    ClaimEscalation: "claim_escalation",
+    ReleaseEscalation: "release_escalation",
+    CloseEscalation: "close_escalation",
+    HandBack: "hand_back",
+    MoveTicket: "move_ticket",
+    Renotify: "renotify",
 }
 
 
@@ -116,7 +132,14 @@ def gist(topic: str, value: bytes | None) -> object:
         case "node-requests":
             return [step["node_id"] for step in found["path"]]
         case "session-state":
-            return (found["version"], found["status"], found["steps"], found.get("current_node_id"))
+            return (
+                found["version"],
+                found["status"],
+                found["steps"],
+                found.get("current_node_id"),
+                found["ticket"]["id"],
+                found.get("escalation"),
+            )
         case _:
             msg = f"a message for {topic}"
             raise ValueError(msg)
@@ -132,6 +155,7 @@ _REPLY = (
     "active_session_id",
     "version",
     "session",
+    "node",
     "correlation",
     "recorded_at",
 )

@@ -7,23 +7,36 @@ Postgres. What the program does must come to the same.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeGuard
 
-from domain.commands import Command, Start, StartFlow, StartProposal
-from domain.decide import Context, Limits, acting, decide
-from domain.decisions import Decision, Rejected
+from domain.commands import (
+    Command,
+    HandBack,
+    Intake,
+    MoveTicket,
+    Start,
+    StartFlow,
+    StartProposal,
+)
+from domain.context import Context, Limits, Walkable
+from domain.decide import acting, decide
+from domain.decisions import Accepted, Decision
 from domain.events import (
+    EscalationEvent,
     Event,
     NotesUpdated,
+    Renotified,
     SessionEscalated,
     SessionResolved,
     SessionStarted,
     StepRecorded,
 )
 from domain.evolve import evolve, evolve_ticket
+from domain.intake import Candidate, FoundKind
 from domain.people import Actor, Role, User
 from domain.sessions import Active, Born, Session, Unborn
 from domain.tickets import Ticket, TicketKind, TicketRef, TicketStatus
-from tests.builders import ACME, GLOBEX, a_ticket, a_user, an_id
+from tests.builders import ACME, GLOBEX, MAIL, a_ticket, a_user, an_id
 
 LIMITS = Limits(steps=2, ai_nodes=2)
 
@@ -47,7 +60,15 @@ USERS = [
     a_user(id=GLOBEX_TECH, name="Gus", account_id=GLOBEX),
 ]
 FLOW_VERSIONS = {(ACME, FLOW): 2, (GLOBEX, GLOBEX_FLOW): 1}
+"""The newest versions of flows in use; all of them, and all proposals, are `MAIL`."""
 PROPOSALS = {(ACME, PROPOSAL), (GLOBEX, GLOBEX_PROPOSAL)}
+ARTICLE = an_id(0x17)
+KNOWN = {
+    (ACME, "No mail."): Candidate(FoundKind.FLOW, FLOW, "Mail", 1, MAIL, 2),
+    (GLOBEX, "No mail."): Candidate(FoundKind.FLOW, GLOBEX_FLOW, "Mail", 1, MAIL, 1),
+    (ACME, "The printer burns."): Candidate(FoundKind.ARTICLE, ARTICLE, "Printers", 1),
+}
+"""What accounts know of a problem; of all others they know nothing."""
 TICKETS = {
     (ACME, OPEN_TICKET): a_ticket(ref=OPEN_TICKET),
     (ACME, CLOSED_TICKET): a_ticket(ref=CLOSED_TICKET, status=TicketStatus.CLOSED),
@@ -59,7 +80,7 @@ TICKETS = {
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """An event, and the session right after it."""
+    """An event, and the session right after it; ``session`` may be another than was asked for."""
 
     event: Event
     session: Born
@@ -79,7 +100,8 @@ class World:
     tickets: dict[tuple[str, TicketRef], Ticket] = field(default_factory=lambda: dict(TICKETS))
     validated: set[str] = field(default_factory=set)
     escalated_by: dict[str, str] = field(default_factory=dict)
-    ended_by: list[tuple[str, str, str]] = field(default_factory=list)
+    moved_at: dict[str, datetime] = field(default_factory=dict)
+    audited: list[tuple[str, str, str]] = field(default_factory=list)
 
     def copy(self) -> "World":
         """A world that goes its own way from here."""
@@ -91,7 +113,8 @@ class World:
             dict(self.tickets),
             set(self.validated),
             dict(self.escalated_by),
-            list(self.ended_by),
+            dict(self.moved_at),
+            list(self.audited),
         )
 
     def session(self, session_id: str) -> Session:
@@ -101,7 +124,7 @@ class World:
     def apply(self, command: Command, now: datetime) -> tuple[Decision, list[Happened]]:
         """Decide one command, and let happen what it brings about."""
         decision = self.decide(command, now)
-        if isinstance(decision, Rejected):
+        if not isinstance(decision, Accepted):
             return decision, []
         actor = acting(command, self.users.get(command.actor_id or ""))
         assert actor is not None
@@ -114,9 +137,14 @@ class World:
     def _context(self, command: Command, now: datetime) -> Context:
         """What is known at this moment, looked up the slow way."""
         user = self.users.get(command.actor_id or "")
-        if not isinstance(command, Start):
+        asked_for = self.session(command.session_id)
+        account_id = command.account_id
+        if isinstance(command, (Start, MoveTicket)):
+            ticket = command.ticket
+        elif isinstance(asked_for, Unborn):
             return Context(now, user, limits=LIMITS)
-        account_id, ticket = command.account_id, command.ticket
+        else:
+            ticket = asked_for.origin.ticket
         active = [
             session.origin.session_id
             for session in self.sessions.values()
@@ -124,20 +152,34 @@ class World:
             and (session.origin.account_id, session.origin.ticket) == (account_id, ticket)
         ]
         assert len(active) <= 1
-        flow = command.flow_id if isinstance(command, StartFlow) else ""
-        proposal = command.flow_proposal_id if isinstance(command, StartProposal) else ""
+        known = KNOWN.get((account_id, command.problem_text)) if _searches(command) else None
         return Context(
             now=now,
             user=user,
+            walkable=self._walkable(command, asked_for),
             ticket=self.tickets.get((account_id, ticket)),
             active_session_id=active[0] if active else None,
-            flow_version=FLOW_VERSIONS.get((account_id, flow)),
-            proposal_exists=(account_id, proposal) in PROPOSALS,
+            candidates=(known,) if known else (),
+            new_session_taken=isinstance(command, HandBack)
+            and command.new_session_id in self.sessions,
             limits=LIMITS,
         )
 
+    def _walkable(self, command: Command, session: Session) -> Walkable | None:
+        """What the command would start to walk, or what its session walks."""
+        account_id = command.account_id
+        if isinstance(command, (StartFlow, Intake)) and command.flow_id is not None:
+            version = FLOW_VERSIONS.get((account_id, command.flow_id))
+            return None if version is None else Walkable(MAIL, version)
+        if isinstance(command, StartProposal):
+            exists = (account_id, command.flow_proposal_id) in PROPOSALS
+            return Walkable(MAIL) if exists else None
+        return None if isinstance(session, Unborn) else walked(session)
+
     def _happen(self, event: Event, command: Command, actor: Actor) -> Happened:
         session_id = command.session_id
+        if isinstance(event, SessionStarted):
+            session_id = event.session_id
         session = self.sessions[session_id] = evolve(self.session(session_id), event)
         origin = session.origin
         match event:
@@ -151,10 +193,24 @@ class World:
                 self.validated.add(origin.flow_proposal_id)
             case SessionEscalated():
                 self.escalated_by[session_id] = actor.id
-        if not isinstance(session, Active):
-            self.ended_by.append((session_id, command.command_id, actor.id))
+        told_again = isinstance(event, Renotified)
+        if not isinstance(session, Active) and not told_again:
+            self.audited.append((session_id, command.command_id, actor.id))
+        if isinstance(event, (SessionEscalated, EscalationEvent)):
+            self.moved_at[session_id] = event.at
         if origin.ticket.kind is TicketKind.INTERNAL:
             key = (origin.account_id, origin.ticket)
             self.tickets[key] = evolve_ticket(self.tickets[key], event)
         walk = tuple(self.walks[session_id])
         return Happened(event, session, actor, walk, self.notes.get(session_id))
+
+
+def walked(session: Born) -> Walkable | None:
+    """What the session walks along."""
+    origin = session.origin
+    led = origin.flow_id is not None or origin.flow_proposal_id is not None
+    return Walkable(MAIL, origin.flow_version) if led else None
+
+
+def _searches(command: Command) -> TypeGuard[Intake]:
+    return isinstance(command, Intake) and command.flow_id is None and not command.adhoc

@@ -76,6 +76,21 @@ def with_value(topic: str, change: Callable[[Json], Json]) -> Break:
     return lambda world: _with_topic(world, topic, changed)
 
 
+def with_linked(change: Callable[[Json], Json]) -> Break:
+    """Rewrite the data of the event with which a session goes on with another."""
+
+    def changed(records: Sequence[Record]) -> list[Record]:
+        one = next(filter(_goes_on, records))
+        value = json.dumps(one.json | {"data": change(one.json["data"])}).encode()
+        return [replace(one, value=value), *(record for record in records if record is not one)]
+
+    return lambda world: _with_topic(world, "session-events", changed)
+
+
+def _goes_on(record: Record) -> bool:
+    return "previous_session_id" in record.json["data"]
+
+
 def without_row(table: str) -> Break:
     """Lose one row of a table."""
     return lambda world: _with_rows(world, table, lambda rows: rows[1:])
@@ -148,6 +163,20 @@ BREAKS: dict[str, tuple[Break, str]] = {
     ),
     "notes are missing": (without_row("session_notes"), "keeps other notes"),
     "an escalation is missing": (without_row("escalations"), "the escalation queue has 0"),
+    "an escalation stands elsewhere": (
+        with_row("escalations", status="odd"),
+        "the escalation queue has 0",
+    ),
+    "a session does not name the one it goes on with": (
+        with_linked(lambda data: data | {"previous_session_id": "nobody"}),
+        "is not linked to the one it goes on with",
+    ),
+    "what was handed back goes on nowhere": (
+        lambda world: _with_topic(
+            world, "session-events", lambda r: [one for one in r if not _goes_on(one)]
+        ),
+        "handed back goes on nowhere",
+    ),
     "a remembered id is missing": (without_row("inbox"), "the inbox has 0"),
     "a remembered id is nobody's": (with_new_row("inbox", command_id="nobody"), "the inbox has 1"),
     "a message stays in the outbox": (with_new_row("outbox", topic="replies"), "in the outbox"),

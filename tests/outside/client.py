@@ -16,7 +16,7 @@ from confluent_kafka import (
 )
 
 from .commands import encode
-from .wire import Headers, Json, Record
+from .wire import TICKET_EVENTS, Headers, Json, Record
 
 WRITTEN_BY_FIRSTLINE = (
     "session-events",
@@ -128,6 +128,13 @@ class Client:
         )
         self._producer.poll(0)
         return sent
+
+    def tell(self, ticket_event: Json) -> None:
+        """Append one event of a ticket, and wait until it lies in Kafka."""
+        ticket = ticket_event["ticket"]
+        key = f"{ticket_event['account_id']}:{ticket['kind']}:{ticket['id']}"
+        self._producer.produce(self._prefix + TICKET_EVENTS, encode(ticket_event), key)
+        self.flush()
 
     def flush(self) -> None:
         """Wait until everything sent lies in Kafka."""

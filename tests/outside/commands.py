@@ -3,7 +3,7 @@
 import json
 import uuid
 
-from .people import ACME, FLOW, PROPOSAL, TECH
+from .people import ACME, ENGINEER, FLOW, PROPOSAL, TECH
 from .wire import Json
 
 _REQUIRED: dict[str, Json] = {
@@ -11,32 +11,24 @@ _REQUIRED: dict[str, Json] = {
     "start_proposal": {"ticket_kind": "psa", "flow_proposal_id": PROPOSAL},
     "start_adhoc": {"ticket_kind": "psa"},
     "start_ai_build": {"ticket_kind": "psa", "problem_text": "The mail client hangs."},
-    "record_step": {"node_id": "n1", "answer": "Yes"},
+    "record_step": {"node_id": "n1", "answer": "Yes", "option_id": "y"},
     "update_notes": {"notes": [{"text": "Called back."}]},
     "resolve": {"helpful": True, "resolution_notes": "Restarted the client."},
     "escalate": {"reason": "Nothing helped.", "reason_category": "beyond_scope"},
     "escalate_without_walk": {"ticket_kind": "psa", "reason_category": "beyond_scope"},
     "abandon": {},
-    # Not built yet; complete all the same, so that nothing but that can be said against them.
     "intake": {"ticket_kind": "psa", "problem_text": "The mail client hangs."},
     "next_node": {},
-    "claim_escalation": {},
-    "release_escalation": {},
-    "close_escalation": {"resolution_notes": "Replaced the disk."},
-    "hand_back": {"instructions": "Try the other port."},
+    "claim_escalation": {"actor_id": ENGINEER},
+    "release_escalation": {"actor_id": ENGINEER},
+    "close_escalation": {"actor_id": ENGINEER, "resolution_notes": "Replaced the disk."},
+    "hand_back": {"actor_id": ENGINEER, "instructions": "Try the other port."},
 }
 
 STARTS = ("start_flow", "start_proposal", "start_adhoc", "start_ai_build")
-EVERY_START = (*STARTS, "escalate_without_walk")
+EVERY_START = (*STARTS, "escalate_without_walk", "intake")
 ON_SESSIONS = ("record_step", "update_notes", "resolve", "escalate", "abandon")
-NOT_BUILT_YET = (
-    "intake",
-    "next_node",
-    "claim_escalation",
-    "release_escalation",
-    "close_escalation",
-    "hand_back",
-)
+ON_ESCALATIONS = ("claim_escalation", "release_escalation", "close_escalation", "hand_back")
 
 
 class Absent:

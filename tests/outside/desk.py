@@ -74,7 +74,7 @@ def _session(rng: random.Random, smooth: dict[str, list[str]]) -> list[Shipment]
         types.append(middle)
     elif mishap < 0.06:
         types.pop(0)
-    sent = [_command(rng, type_, session) for type_ in types]
+    sent = [_command(rng, type_, session, start) for type_ in types]
     if "ticket_id" in sent[0]:
         # made by us, so that one seed is one day; a few tickets are shared
         shared = mishap > 0.95
@@ -84,14 +84,25 @@ def _session(rng: random.Random, smooth: dict[str, list[str]]) -> list[Shipment]
     return [Shipment(source, session, encode(one)) for one in sent]
 
 
-def _command(rng: random.Random, type_: str, session: str) -> Json:
+def _command(rng: random.Random, type_: str, session: str, start: str) -> Json:
     actor = rng.choice((TECH, TECH, COLLEAGUE, COVERING))
     made = command(type_, session, command_id=_id(rng), actor_id=actor)
     if type_ == "record_step":
-        made |= {"answer": "answer " * rng.randint(1, 20), "node_id": f"n{rng.randrange(9)}"}
+        made |= {"answer": "answer " * rng.randint(1, 20)} | _node(rng, start)
     elif type_ == "update_notes":
         made |= {"notes": [{"n": rng.randrange(1000)} for _ in range(rng.randrange(5))]}
     return made
+
+
+def _node(rng: random.Random, start: str) -> Json:
+    """Return a node that can always be answered: the first one, to which one may go back."""
+    match start:
+        case "start_flow":
+            return {"node_id": "n1", "option_id": rng.choice(("y", "n", "again"))}
+        case "start_proposal":
+            return {"node_id": "d", "option_id": None}
+        case _:
+            return {"node_id": f"n{rng.randrange(9)}", "option_id": None}
 
 
 def _id(rng: random.Random) -> str:

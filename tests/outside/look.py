@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from .checker import World, check
 from .client import WRITTEN_BY_FIRSTLINE, read_to_the_end
 from .program import PARTITIONS, Installation
-from .wire import COMMAND_TOPICS, Json, Record
+from .wire import COMMAND_TOPICS, TICKET_EVENTS, Json, Record
 
 # The columns that hold ids are read as text, as they are on the wire.
 _ROWS: Mapping[str, str] = {
@@ -46,7 +46,7 @@ def look(installation: Installation) -> World:
 
 def read_records(installation: Installation) -> list[Record]:
     """Return what lies in the command topics and in those that firstline writes."""
-    topics = (*COMMAND_TOPICS, *WRITTEN_BY_FIRSTLINE)
+    topics = (*COMMAND_TOPICS, TICKET_EVENTS, *WRITTEN_BY_FIRSTLINE)
     return read_to_the_end(installation.kafka_bootstrap, installation.prefix, topics)
 
 
@@ -66,15 +66,18 @@ def wait_for_rest(installation: Installation, seconds: float = 30.0) -> None:
 
     Raises TimeoutError, with what is left to do and the worker's log.
     """
-    ends = _ends(installation)
     until = time.monotonic() + seconds
+    before, ends = None, _ends(installation)
     with psycopg.connect(installation.database_url, autocommit=True) as connection:
-        while left := _left(connection, installation.prefix, ends):
-            installation.must_run()
-            if time.monotonic() > until:
-                message = f"not at rest after {seconds} s: {left}\n{installation.log_tail()}"
-                raise TimeoutError(message)
-            time.sleep(0.02)
+        while before != ends:
+            while left := _left(connection, installation.prefix, ends):
+                installation.must_run()
+                if time.monotonic() > until:
+                    message = f"not at rest after {seconds} s: {left}\n{installation.log_tail()}"
+                    raise TimeoutError(message)
+                time.sleep(0.02)
+            # what is applied may have sent firstline's own commands
+            before, ends = ends, _ends(installation)
 
 
 def violations(installation: Installation) -> list[str]:
@@ -116,7 +119,7 @@ def _committed_offsets(installation: Installation) -> dict[tuple[str, int], int]
         found = admin.list_consumer_group_offsets([asked])[group].result()
         for partition in found.topic_partitions:
             topic = partition.topic.removeprefix(installation.prefix)
-            if topic in COMMAND_TOPICS:
+            if topic in {*COMMAND_TOPICS, TICKET_EVENTS}:
                 committed[topic, partition.partition] = partition.offset
     return committed
 
@@ -133,7 +136,8 @@ def _admin(installation: Installation) -> AdminClient:
 
 def _ends(installation: Installation) -> dict[tuple[str, int], int]:
     """Return the offset after the last record that can be read, by topic and partition."""
-    sent = read_to_the_end(installation.kafka_bootstrap, installation.prefix, COMMAND_TOPICS)
+    topics = (*COMMAND_TOPICS, TICKET_EVENTS)
+    sent = read_to_the_end(installation.kafka_bootstrap, installation.prefix, topics)
     return {(record.topic, record.partition): record.offset + 1 for record in sent}
 
 

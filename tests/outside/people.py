@@ -12,6 +12,7 @@ def an_id(name: str) -> str:
 
 ACME = an_id("acme")
 GLOBEX = an_id("globex")
+INTAKING = an_id("intaking")
 
 TECH = an_id("tech")
 COLLEAGUE = an_id("colleague")
@@ -22,12 +23,16 @@ OWNER = an_id("owner")
 GONE = an_id("gone")
 GONE_ENGINEER = an_id("gone-engineer")
 GLOBEX_TECH = an_id("globex-tech")
+INTAKING_TECH = an_id("intaking-tech")
+INTAKING_ENGINEER = an_id("intaking-engineer")
 
 FLOW = an_id("flow")
 ARCHIVED_FLOW = an_id("archived-flow")
 GLOBEX_FLOW = an_id("globex-flow")
+INTAKING_FLOW = an_id("intaking-flow")
 PROPOSAL = an_id("proposal")
 GLOBEX_PROPOSAL = an_id("globex-proposal")
+ARTICLE = an_id("article")
 
 CLOSED_TICKET = an_id("closed-ticket")
 GLOBEX_TICKET = an_id("globex-ticket")
@@ -40,12 +45,17 @@ _NODES: Json = {
         "options": [
             {"id": "y", "label": "Yes", "next": "n2"},
             {"id": "n", "label": "No", "next": "esc"},
+            {"id": "again", "label": "It did just now", "next": "n1"},
         ],
     },
-    "n2": {"type": "action", "text": "Restart the client.", "next": "done"},
+    "n2": {"type": "action", "text": "Restart the client.", "next": "n3"},
+    "n3": {"type": "article", "text": "Read this.", "article_id": ARTICLE, "next": "done"},
     "done": {"type": "resolve", "text": "Solved."},
     "esc": {"type": "escalate", "reason_category": "beyond_scope", "text": "Hand over."},
 }
+
+# An article is shown by its own account alone.
+_OWN_NODES: Json = {"n2": _NODES["n2"] | {"next": "done"}, "done": _NODES["done"]}
 
 
 def _user(user_id: str, name: str, role: str, **more: object) -> Json:
@@ -82,7 +92,10 @@ def _proposal(proposal_id: str, **more: object) -> Json:
         "title": "Printer offline",
         "category": "printing",
         "start": "d",
-        "nodes": {"d": {"type": "resolve", "text": "Plug it in."}},
+        "nodes": {
+            "d": {"type": "action", "text": "Plug it in.", "next": "done"},
+            "done": {"type": "resolve", "text": "It prints."},
+        },
         "validated_by_outcome": False,
     }
     return proposal | more
@@ -102,6 +115,17 @@ CATALOGUE: Json = {
             "categories": ["email", "network", "storage"],
         },
         {"id": GLOBEX, "name": "Globex", "default_recipients": [], "categories": []},
+        {
+            "id": INTAKING,
+            "name": "Initech",
+            "default_recipients": ["desk@initech.example"],
+            "policy": {
+                "intake_actor_id": INTAKING_TECH,
+                "idle_hours": {"adhoc": 2},
+                "escalation": [{"after_minutes": 30, "recipients": ["lead@initech.example"]}],
+                "silent_minutes": 60,
+            },
+        },
     ],
     "users": [
         _user(TECH, "Terry Tech", "l1_tech"),
@@ -113,6 +137,8 @@ CATALOGUE: Json = {
         _user(GONE, "Gil Gone", "l1_tech", deleted_at="2026-01-01T00:00:00+00:00"),
         _user(GONE_ENGINEER, "Gwen Gone", "engineer", deleted_at="2026-01-01T00:00:00+00:00"),
         _user(GLOBEX_TECH, "Gus Globex", "l1_tech", account_id=GLOBEX),
+        _user(INTAKING_TECH, "Ina Initech", "l1_tech", account_id=INTAKING),
+        _user(INTAKING_ENGINEER, "Ian Initech", "engineer", account_id=INTAKING),
     ],
     "recipients": [
         {"account_id": ACME, "reason_category": "network", "user_id": ENGINEER},
@@ -124,7 +150,8 @@ CATALOGUE: Json = {
         _flow(FLOW),
         _flow(FLOW, version=2, title="Mail does not arrive, again"),
         _flow(ARCHIVED_FLOW, archived=True),
-        _flow(GLOBEX_FLOW, account_id=GLOBEX),
+        _flow(GLOBEX_FLOW, account_id=GLOBEX, title="Printers", start="n2", nodes=_OWN_NODES),
+        _flow(INTAKING_FLOW, account_id=INTAKING, start="n2", nodes=_OWN_NODES),
     ],
     "flow_proposals": [
         _proposal(PROPOSAL),
@@ -137,7 +164,7 @@ CATALOGUE: Json = {
     ],
     "articles": [
         {
-            "id": an_id("article"),
+            "id": ARTICLE,
             "account_id": ACME,
             "title": "Mail rules",
             "category": "email",

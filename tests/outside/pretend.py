@@ -17,7 +17,22 @@ _EFFECTS = {
     "record_step": "step_recorded",
     "update_notes": "notes_updated",
 }
-_ACTIONS = {"resolve": "close", "escalate": "escalate", "abandon": "note"}
+_MOVES = {
+    "claim_escalation": "claimed",
+    "release_escalation": "released",
+    "close_escalation": "closed",
+    "hand_back": "handed_back",
+}
+_STANDING = {"escalate": "open", "release_escalation": "open"} | {
+    type_: _MOVES[type_] for type_ in _MOVES if type_ != "release_escalation"
+}
+_ACTIONS = {
+    "resolve": "close",
+    "escalate": "escalate",
+    "abandon": "note",
+    "close_escalation": "close",
+    "hand_back": "note",
+}
 _TIME = "2026-01-01T00:00:00+00:00"
 
 
@@ -113,17 +128,42 @@ class Pretend:
             row = {"session_id": session["id"], "notes": sent["notes"]}
             self.rows["session_notes"].append(row)
             data |= {"notes": sent["notes"]}
+        elif type_ == "hand_back":
+            data |= {"new_session_id": sent["new_session_id"]}
         session["status"] = _OUTCOMES.get(type_, session["status"])
+        if type_ in _STANDING:
+            queue = [row for row in self.rows["escalations"] if row["session_id"] != session["id"]]
+            row = {"session_id": session["id"], "status": _STANDING[type_]}
+            self.rows["escalations"] = [*queue, row]
         self._publish(sent, session, data)
+        self._put("replies", key, _text(_reply(sent, session)))
         self.rows["inbox"].append({"command_id": sent["command_id"]})
+        if type_ == "hand_back":
+            self._go_on(sent, session)
+
+    def _go_on(self, sent: Json, session: Json) -> None:
+        """Begin the session that goes on with one that was handed back."""
+        more = {"id": sent["new_session_id"], "version": 1, "steps": 0, "status": "active"}
+        following = session | more
+        data: Json = {
+            "account_id": session["account_id"],
+            "session_id": following["id"],
+            "session_kind": following["kind"],
+            "source": "chat",
+            "ticket": {"kind": session["ticket_kind"], "id": session["ticket_id"]},
+            "previous_session_id": session["id"],
+        }
+        self._publish(sent | {"type": "start_flow"}, following, data)
+        self.rows["sessions"].append(following)
 
     def _publish(self, sent: Json, session: Json, data: Json) -> None:
-        type_, key = sent["type"], sent["session_id"].encode()
-        effect = _EFFECTS.get(type_) or _OUTCOMES[type_]
+        type_, key = sent["type"], session["id"].encode()
+        effect = _EFFECTS.get(type_) or _OUTCOMES.get(type_) or _MOVES[type_]
+        of = "escalation" if type_ in _MOVES else "session"
         event = {
             "specversion": "1.0",
             "id": str(uuid.uuid4()),
-            "type": f"firstline.session.{effect}.v1",
+            "type": f"firstline.{of}.{effect}.v1",
             "source": f"/firstline/accounts/{session['account_id']}",
             "subject": session["id"],
             "time": _TIME,
@@ -136,8 +176,7 @@ class Pretend:
         if type_ in _ACTIONS:
             more = data | {"action": _ACTIONS[type_]}
             self._put("ticketing", key, _text(event | {"data": more}), told)
-        if type_ == "escalate":
-            self.rows["escalations"].append({"session_id": session["id"], "status": "open"})
+        if type_ == "escalate" or type_ in _MOVES:
             more = data | {"dedup_key": f"escalation/{session['id']}"}
             self._put("engineer-notifications", key, _text(event | {"data": more}), told)
         state = {
@@ -145,14 +184,6 @@ class Pretend:
         }
         state |= {"session_id": session["id"], "ticket": data["ticket"]}
         self._put("session-state", key, _text(state))
-        reply = {
-            "command_id": sent["command_id"],
-            "session_id": session["id"],
-            "outcome": "accepted",
-            "duplicate": False,
-            "version": session["version"],
-        }
-        self._put("replies", key, _text(reply))
 
     def _put(
         self,
@@ -168,6 +199,16 @@ class Pretend:
         record = Record(topic, partition, offset, key, value, tuple(told))
         self.records.append(record)
         return record
+
+
+def _reply(sent: Json, session: Json) -> Json:
+    return {
+        "command_id": sent["command_id"],
+        "session_id": session["id"],
+        "outcome": "accepted",
+        "duplicate": False,
+        "version": session["version"],
+    }
 
 
 def _text(value: Json) -> bytes:

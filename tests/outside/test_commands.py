@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from .client import Client
-from .commands import NOT_BUILT_YET, STARTS, a_ticket, command, new_id, script
+from .commands import ABSENT, STARTS, a_ticket, command, new_id, script
 from .look import violations
 from .people import (
     ACME,
@@ -150,7 +150,7 @@ def test_a_recorded_step_is_told_whole(client: Client) -> None:
     data = data_of(client, session, 2)
     assert {name: data[name] for name in step} == step
     first = data["position"]
-    client.ask(command("record_step", session, node_id="n2"))
+    client.ask(command("record_step", session, node_id="n2", option_id=ABSENT))
     assert data_of(client, session, 3)["position"] == first + 1
     assert state_at(client, session, 3)["steps"] == 2
 
@@ -158,7 +158,11 @@ def test_a_recorded_step_is_told_whole(client: Client) -> None:
 def test_a_step_of_a_proposal_is_recorded(client: Client) -> None:
     session = new_id()
     [_, reply] = client.ask(
-        *script(session, ("start_proposal", {}), ("record_step", {"node_id": "d"}))
+        *script(
+            session,
+            ("start_proposal", {}),
+            ("record_step", {"node_id": "d", "option_id": ABSENT}),
+        )
     )
     assert reply["outcome"] == "accepted"
 
@@ -454,22 +458,16 @@ def test_one_ticket_id_of_two_kinds_is_two_tickets(client: Client) -> None:
     assert [reply["outcome"] for reply in client.ask(*sent)] == ["accepted", "accepted"]
 
 
-@pytest.mark.parametrize("type_", NOT_BUILT_YET)
-@pytest.mark.parametrize("source", ["chat", "psa"])
-def test_what_is_not_built_yet_says_so(client: Client, type_: str, source: str) -> None:
-    [reply] = client.ask(command(type_), source=source)
-    assert reply["outcome"] == "rejected"
-    assert (reply["code"], reply["message"]) == ("invalid", "not supported yet")
-
-
-def test_internal_types_are_not_supported_yet_on_their_own_topic(client: Client) -> None:
+def test_what_is_not_built_yet_says_so_on_its_own_topic(client: Client) -> None:
     [reply] = client.ask(command("serve_node"), source="internal")
     assert (reply["code"], reply["message"]) == ("invalid", "not supported yet")
 
 
+@pytest.mark.parametrize("type_", ["serve_node", "move_ticket", "renotify"])
 @pytest.mark.parametrize("source", ["chat", "psa"])
-def test_internal_types_are_invalid_elsewhere(client: Client, source: str) -> None:
-    [reply] = client.ask(command("serve_node"), source=source)
+def test_internal_types_are_invalid_elsewhere(client: Client, source: str, type_: str) -> None:
+    more = {"ticket_kind": "psa", "ticket_id": "10046"} if type_ == "move_ticket" else {"step": 1}
+    [reply] = client.ask(command(type_, None, **more), source=source)
     assert reply["code"] == "invalid"
     assert reply["message"] != "not supported yet"
 

@@ -89,7 +89,7 @@ def test_each_escalation_has_a_key_of_its_own_under_which_more_may_follow(client
 def test_a_summary_of_many_steps_is_cut_with_a_mark(client: Client) -> None:
     """The session keeps all of them, and only the notification is cut."""
     session = new_id()
-    steps = [("record_step", {"node_id": f"n{n}", "answer": "y" * 4000}) for n in range(20)]
+    steps = [("record_step", {"answer": "y" * 4000}) for _ in range(20)]
     replies = client.ask(
         *script(session, ("start_flow", {}), *steps, ("escalate", {"reason": "Too much."}))
     )
@@ -99,7 +99,7 @@ def test_a_summary_of_many_steps_is_cut_with_a_mark(client: Client) -> None:
     assert summary["reason"] == "Too much."
     whole = {
         "problem": summary.get("problem"),
-        "steps": [{"node_id": f"n{n}", "answer": "y" * 4000} for n in range(20)],
+        "steps": [{"node_id": "n1", "answer": "y" * 4000} for _ in range(20)],
     }
     assert size(summary) < size(whole)
 
@@ -111,7 +111,7 @@ def test_a_summary_is_cut_by_bytes_and_not_within_a_character(
     """A reason of 20,000 characters can be 80,000 bytes by itself, or 120,000 once escaped."""
     session = new_id()
     fill = character * 4000
-    steps = [("record_step", {"node_id": f"n{n}", "answer": fill, "note": fill}) for n in range(2)]
+    steps = [("record_step", {"answer": fill, "note": fill}) for _ in range(2)]
     reason = {"reason": character * 20_000}
     replies = client.ask(*script(session, ("start_flow", {}), *steps, ("escalate", reason)))
     assert {reply["outcome"] for reply in replies} == {"accepted"}

@@ -43,11 +43,11 @@ def test_what_is_absent_is_left_out(client: Client) -> None:
 def test_null_is_the_same_as_absent(client: Client) -> None:
     session = new_id()
     absent = {"occurred_at": None, "expected_version": None, "correlation": None}
-    step = {"option_id": None, "question": None, "note": None}
+    step = {"node_id": "d", "option_id": None, "question": None, "note": None}
     replies = client.ask(
         *script(
             session,
-            ("start_flow", absent),
+            ("start_proposal", absent),
             ("record_step", absent | step),
             ("abandon", absent | {"reason": None}),
         )

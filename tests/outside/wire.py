@@ -16,6 +16,7 @@ MAX_NOTES = 262_144
 MAX_STEPS = 500
 
 COMMAND_TOPICS = ("commands.chat", "commands.psa", "commands.internal")
+TICKET_EVENTS = "ticket-events"
 
 _CANONICAL_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _UTF8_BOM = b"\xef\xbb\xbf"

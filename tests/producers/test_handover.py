@@ -6,9 +6,9 @@ from pydantic_core import to_json
 
 from domain.events import StepRecorded
 from domain.history import Walk
-from domain.sessions import Origin, SessionKind
+from domain.sessions import Escalated, Origin, SessionKind
 from producers.handover import CUT, SUMMARY_LIMIT, path, shortened, summary
-from tests.builders import ACME, NOW, PSA_TICKET, SESSION, TECH, escalated, step_recorded
+from tests.builders import ACME, NOW, PSA_TICKET, SESSION, TECH, step_recorded
 
 # What takes one byte, four, and six when it is escaped.
 characters = st.sampled_from(["x", "\U0001f600", "\x01", '"', "\u2028"])
@@ -17,10 +17,15 @@ texts = st.tuples(characters, st.sampled_from([1, 1_999, 2_000, 2_001, 20_000]))
 )
 
 
-def an_origin(problem: str | None = "No mail.") -> Origin:
-    return Origin(
+def an_escalated(
+    problem: str | None = "No mail.",
+    reason: str | None = "Beyond me.",
+    reason_category: str = "network",
+) -> Escalated:
+    origin = Origin(
         SESSION, ACME, SessionKind.AI_BUILD, PSA_TICKET, TECH, None, NOW, problem_text=problem
     )
+    return Escalated(origin, 2, 0, NOW, None, NOW, reason, reason_category, TECH)
 
 
 def walked(count: int, text: str) -> list[StepRecorded]:
@@ -46,11 +51,11 @@ def test_a_summary_is_within_its_limit_and_has_the_latest(
         tuple(walked(steps, text[:4_000])),
         to_json([{"number": number, "text": note[:60]} for number in range(notes)]).decode(),
     )
-    origin, end = an_origin(problem), escalated(reason=reason, reason_category="\x01" * 30)
-    made = summary(origin, end, walk)
+    session = an_escalated(problem, reason, "\x01" * 30)
+    made = summary(session, walk)
 
     assert len(to_json(made)) <= SUMMARY_LIMIT
-    assert made == summary(origin, end, walk)
+    assert made == summary(session, walk)
     assert made["problem"] == shortened(problem or "")
     assert made["reason"] == shortened(reason or "")
     told = made["steps"]
@@ -72,7 +77,7 @@ def assert_latest(told: list[dict[str, object]], whole: list[object], name: str)
 
 def test_nothing_is_cut_that_fits() -> None:
     steps = walked(12, "x" * 1_000)
-    made = summary(an_origin(), escalated(), Walk(tuple(steps), '[{"a":1e308,"b":[]}]'))
+    made = summary(an_escalated(), Walk(tuple(steps), '[{"a":1e308,"b":[]}]'))
     assert made == {
         "problem": "No mail.",
         "steps": [
@@ -86,7 +91,7 @@ def test_nothing_is_cut_that_fits() -> None:
 
 
 def test_a_session_without_a_walk_has_an_empty_one() -> None:
-    made = summary(an_origin(None), escalated(reason=None), Walk())
+    made = summary(an_escalated(None, None), Walk())
     assert (made["problem"], made["steps"], made["notes"], made["reason"]) == ("", [], [], "")
 
 

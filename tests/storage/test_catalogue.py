@@ -162,6 +162,26 @@ async def test_an_empty_file_loads_nothing(desk: Desk) -> None:
     assert await desk.load() == {}
 
 
+async def test_a_policy_is_kept_with_the_defaults_of_what_it_leaves_out(desk: Desk) -> None:
+    steps = [{"after_minutes": 30, "recipients": ["lead@acme.example"]}]
+    policy = {"idle_hours": {"flow": 8}, "escalation": steps, "intake_actor_id": TECH}
+    await desk.load(accounts=[account(policy=policy)], users=[user()])
+    assert (await desk.row("accounts"))["policy"] == {
+        "idle_hours": {"flow": 8, "proposal": 24, "adhoc": 24, "ai_build": 24},
+        "escalation": steps,
+        "silent_minutes": None,
+        "intake_actor_id": TECH,
+    }
+    assert await desk.load(accounts=[account(policy=policy)]) == {"accounts": Counts(0, 0, 1)}
+    assert await desk.load(accounts=[account()]) == {"accounts": Counts(0, 1, 0)}
+
+
+async def test_a_node_may_show_something_to_read_that_is_no_article(desk: Desk) -> None:
+    nodes = NODES | {"n3": {"type": "article", "text": "Read the sign.", "next": "done"}}
+    await desk.load(accounts=[account()], flow_proposals=[proposal(nodes=nodes, start="n1")])
+    assert (await desk.row("flow_proposals"))["nodes"] == nodes
+
+
 async def test_when_somebody_left_is_a_moment(desk: Desk) -> None:
     left = user(deleted_at="2026-01-01t01:00:60.5+01:00")
     await desk.load(accounts=[account()], users=[left])
@@ -279,12 +299,14 @@ async def test_everything_that_refers_to_nothing_is_told_at_once(desk: Desk) -> 
         flows=[flow(account_id=NOBODY, start="done", nodes={"done": NODES["done"]})],
         flow_proposals=[proposal(nodes=NODES, start="n1")],
         articles=[article(account_id=GLOBEX)],
+        accounts=[account(policy={"intake_actor_id": GLOBEX_TECH})],
     )
     assert problems == [
         f"user {TECH}: there is no account {NOBODY}",
         f"flow {FLOW}: there is no account {NOBODY}",
         f"recipient for network: account {ACME} has no user {GLOBEX_TECH}",
         f"recipient for network: account {ACME} has no user {ENGINEER}",
+        f"account {ACME}: intake_actor_id: the account has no user {GLOBEX_TECH}",
         f"proposal {PROPOSAL}: account {ACME} has no article {ARTICLE}",
     ]
 
@@ -445,7 +467,7 @@ async def test_of_two_loads_that_contradict_each_other_one_is_refused(desk: Desk
 async def test_a_load_does_not_hold_up_whoever_starts_a_session(desk: Desk) -> None:
     await desk.load(**everything())
     engine = database.connect(desk.url)
-    row = {"id": ACME, "name": "Acme", "default_recipients": [], "categories": []}
+    row = {"id": ACME, "name": "Acme", "default_recipients": [], "categories": [], "policy": {}}
     async with database.begin(engine) as tx:
         loaded = await catalogue.load(tx, {"accounts": [row]})
         assert loaded.tables["accounts"] == Counts(0, 1, 0)

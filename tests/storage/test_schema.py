@@ -71,7 +71,7 @@ async def test_the_declared_tables_are_those_that_the_migrations_make(database_u
     await engine.dispose()
     declared = await described(database_url)
     views = {line for line in migrated if line[0] == "view"}
-    assert {line[1] for line in views} == {"session_walks"}
+    assert {line[1] for line in views} == {"session_walks", "flow_outcomes", "proposal_outcomes"}
     assert declared == migrated - views
 
 
@@ -284,13 +284,23 @@ async def test_the_escalation_queue_comes_from_an_index_in_its_order(
 async def test_who_claimed_and_when_it_ended_fit_the_escalation(tx: asyncpg.Connection) -> None:
     await insert(tx, "sessions", **a_session(status="escalated", **OUTCOMES["escalated"]))
     claim: dict[str, object] = {"claimed_by": ENGINEER, "claimed_at": NOW}
+    closed: dict[str, object] = {"resolution_notes": "Repaired."}
+    handed_back: dict[str, object] = {"instructions": "Again.", "new_session_id": OTHER_SESSION}
     for status, more, check in (
         ("open", claim, "escalations_claim_check"),
         ("claimed", {}, "escalations_claim_check"),
         ("claimed", {"claimed_by": ENGINEER}, "escalations_claim_check"),
         ("claimed", claim | {"ended_at": NOW}, "escalations_end_check"),
-        ("closed", claim, "escalations_end_check"),
-        ("handed_back", claim, "escalations_end_check"),
+        ("closed", claim | closed, "escalations_end_check"),
+        ("handed_back", claim | handed_back, "escalations_end_check"),
+        ("closed", claim | {"ended_at": NOW}, "escalations_outcome_check"),
+        ("closed", claim | closed | handed_back | {"ended_at": NOW}, "escalations_outcome_check"),
+        (
+            "handed_back",
+            claim | {"ended_at": NOW, "instructions": "Again."},
+            "escalations_outcome_check",
+        ),
+        ("claimed", claim | closed, "escalations_outcome_check"),
         ("claimed", claim | {"claimed_by": GLOBEX_TECH}, "escalations_claimer_fkey"),
     ):
         escalation = an_escalation(status=status, **more)
@@ -318,6 +328,7 @@ async def test_an_account_takes_all_it_has_along(tx: asyncpg.Connection) -> None
         ),
     )
     await insert(tx, "audit_log", **an_audit())
+    await insert(tx, "ticket_events_heard", **a_ticket_event())
 
     await tx.execute("delete from accounts where id = $1", ACME)
 
@@ -328,7 +339,7 @@ async def test_an_account_takes_all_it_has_along(tx: asyncpg.Connection) -> None
     # The other account's are still there.
     assert left.pop("users") == left.pop("flows") == left.pop("flow_versions") == 1
     assert set(left) == {
-        *("recipients", "tickets", "articles", "flow_proposals"),
+        *("recipients", "tickets", "articles", "flow_proposals", "ticket_events_heard"),
         *("sessions", "walk_steps", "session_notes", "escalations", "audit_log"),
     }
     assert set(left.values()) == {0}
@@ -363,6 +374,26 @@ async def test_what_sessions_walked_cannot_be_deleted(
     assert refused.value.constraint_name == constraint
 
 
+# -- what an intake searches -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", ["flow_versions", "flow_proposals"])
+async def test_the_words_of_a_walk_are_those_of_its_title_category_and_nodes(
+    tx: asyncpg.Connection, table: str
+) -> None:
+    nodes = {"n1": {"type": "question", "text": "Printers?", "options": [{"label": "Hidden"}]}}
+    await tx.execute(f"update {table} set category = 'email', nodes = $1", json.dumps(nodes))
+    words = await tx.fetchval(f"select words::text from {table} limit 1")
+    assert words == "'email':2B 'mail':1A 'printer':3"
+
+
+async def test_the_words_of_an_article_are_those_of_its_title_category_and_body(
+    tx: asyncpg.Connection,
+) -> None:
+    await insert(tx, "articles", id=COMMAND, account_id=ACME, title="Mail", body="The rules.")
+    assert await tx.fetchval("select words::text from articles") == "'mail':1A 'rule':3"
+
+
 # -- the walk as one value -------------------------------------------------------------------
 
 
@@ -390,6 +421,17 @@ async def test_a_session_without_steps_or_notes_has_empty_ones(tx: asyncpg.Conne
     await insert(tx, "sessions", **a_session())
     (row,) = await tx.fetch("select walked_path, walk_notes from session_walks")
     assert (row["walked_path"], row["walk_notes"]) == ([], [])
+
+
+async def test_the_outcomes_of_a_flow_are_counted_by_version(tx: asyncpg.Connection) -> None:
+    flow = TARGETS["flow"]
+    helped = OUTCOMES["resolved"] | {"helpful": True}
+    await insert(tx, "sessions", **a_session(kind="flow", status="resolved", **flow | helped))
+    other = a_session(id=OTHER_SESSION, kind="flow", status="escalated", **flow)
+    await insert(tx, "sessions", **other | OUTCOMES["escalated"])
+    (row,) = await tx.fetch("select * from flow_outcomes")
+    assert [*row.values()][1:] == [1, 2, 1, 0, 1, 0]
+    assert await tx.fetch("select * from proposal_outcomes") == []
 
 
 async def test_notes_are_an_array_of_at_most_256_kib(tx: asyncpg.Connection) -> None:
@@ -456,6 +498,7 @@ def an_escalation(**more: object) -> dict[str, object]:
         "status": "open",
         "escalated_by": TECH,
         "last_activity_at": NOW,
+        "moved_at": NOW,
     }
     return escalation | more
 
@@ -472,6 +515,11 @@ def an_audit(**more: object) -> dict[str, object]:
         "recorded_at": NOW,
     }
     return audit | more
+
+
+def a_ticket_event(**more: object) -> dict[str, object]:
+    heard = {"account_id": ACME, "provider": "connectwise", "event_id": "7781-3"}
+    return heard | {"recorded_at": NOW} | more
 
 
 def a_dead_letter(**more: object) -> dict[str, object]:

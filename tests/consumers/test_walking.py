@@ -1,0 +1,84 @@
+"""What a client is shown of a walk, whether its commands come in one batch or one by one."""
+
+import json
+
+import pytest
+
+from tests.builders import ACME, FLOW
+from tests.consumers.desk import Desk
+from tests.consumers.wire import Json, command, new_id
+
+NODES = {
+    "n1": {
+        "type": "question",
+        "text": "Does it ring?",
+        "options": [{"id": "y", "label": "Yes", "next": "n2"}],
+    },
+    "n2": {"type": "action", "text": "Hang up.", "next": "done"},
+    "done": {"type": "resolve", "text": "Solved."},
+}
+SHOWN = [
+    {
+        "id": "n1",
+        "type": "question",
+        "text": "Does it ring?",
+        "options": [{"id": "y", "label": "Yes"}],
+    },
+    {"id": "n2", "type": "action", "text": "Hang up."},
+    {"id": "done", "type": "resolve", "text": "Solved."},
+]
+STARTS: dict[str, Json] = {
+    "start_flow": {},
+    "intake": {"problem_text": "The phone does not ring"},
+}
+
+
+@pytest.mark.parametrize("kind", STARTS)
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one by one"])
+async def test_every_reply_shows_the_node_to_be_answered(
+    desk: Desk,
+    kind: str,
+    together: bool,  # noqa: FBT001
+) -> None:
+    await author(desk)
+    session = {"session_id": new_id()}
+    sent = [
+        command(kind, command_id=new_id(), **session, **STARTS[kind]),
+        command("record_step", command_id=new_id(), **session, option_id="y"),
+        command("record_step", command_id=new_id(), **session, node_id="n2"),
+        command("record_step", command_id=new_id(), **session, node_id="done"),
+    ]
+    for batch in [sent] if together else [[one] for one in sent]:
+        await desk.apply(*batch)
+    replies = await desk.replies()
+    assert [one.get("code", one["outcome"]) for one in replies] == [
+        *("accepted", "accepted", "accepted", "stale_node")
+    ]
+    assert [one["node"] for one in replies] == [*SHOWN, SHOWN[-1]]
+    assert [one["session"]["current_node_id"] for one in replies] == ["n1", "n2", "done", "done"]
+
+
+async def test_a_walk_stays_at_the_version_that_it_began_with(desk: Desk) -> None:
+    await author(desk)
+    session = {"session_id": new_id()}
+    await desk.apply(command("start_flow", command_id=new_id(), **session))
+    await author(desk, version=3, start="n2")
+    await desk.connection.execute("update flows set archived = true where id = $1", FLOW)
+    await desk.apply(command("record_step", command_id=new_id(), **session, option_id="y"))
+    *_, reply = await desk.replies()
+    assert (reply["outcome"], reply["node"]) == ("accepted", SHOWN[1])
+
+
+async def author(desk: Desk, version: int = 2, start: str = "n1") -> None:
+    """Give the flow another version."""
+    await desk.connection.execute(
+        """
+        insert into flow_versions (account_id, flow_id, version, title, start, nodes)
+        values ($1, $2, $3, 'Phones that do not ring', $4, $5)
+        """,
+        ACME,
+        FLOW,
+        version,
+        start,
+        json.dumps(NODES),
+    )
