@@ -8,6 +8,7 @@ DeploymentWrong           migrate the database
 PositionBeyondEnd         the topic is not the one that was read before
 ProgressLost              the relay cannot tell what went out
 SlotLost                  start again
+BackgroundError           look at the log it names
 Defect                    report it
 """
 
@@ -16,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from consumers.isolate import Defect, DeploymentWrong
 from consumers.reading import PositionBeyondEnd
+from firstline.background import BackgroundError
 from firstline.check import NotReady
 from firstline.load import CatalogueError
 from firstline.looking.ask import NothingToShow
@@ -28,6 +30,7 @@ from storage.faults import describe, sqlstate
 from storage.slots import SlotLost
 
 _SAY_IT_THEMSELVES = (
+    BackgroundError,
     NoServers,
     CatalogueError,
     Defect,

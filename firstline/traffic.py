@@ -30,10 +30,11 @@ async def send_file(kafka: Kafka, file: Path, source: str) -> int:
     anything is sent. Raises `TrafficError`.
     """
     keyed = _read_commands(file)
+    topic = kafka.topic(f"commands.{source}")
+    await _partitions(kafka, topic)
     producer = AIOKafkaProducer(
         **kafka.connection(), enable_idempotence=True, acks="all", request_timeout_ms=_REQUEST_MS
     )
-    topic = kafka.topic(f"commands.{source}")
     try:
         await producer.start()
         appended = [await producer.send(topic, value=line, key=key) for key, line in keyed]
@@ -66,7 +67,9 @@ async def print_topic(kafka: Kafka, name: str, *, follow: bool, wanted: Wanted =
     write = _writer()
     try:
         await consumer.start()
-        partitions = await _assign(kafka, consumer, name)
+        partitions = await _partitions(kafka, kafka.topic(name))
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
         ends = await consumer.end_offsets(partitions)
         for partition in partitions:
             while await consumer.position(partition) < ends[partition]:
@@ -100,8 +103,8 @@ def _read_commands(file: Path) -> list[tuple[bytes, bytes]]:
     return keyed
 
 
-async def _assign(kafka: Kafka, consumer: AIOKafkaConsumer, name: str) -> list[TopicPartition]:
-    topic = kafka.topic(name)
+async def _partitions(kafka: Kafka, topic: str) -> list[TopicPartition]:
+    """The partitions of a topic, by its full name. Raises `TrafficError` where there is none."""
     admin = AIOKafkaAdminClient(**kafka.connection())
     await admin.start()
     try:
@@ -112,11 +115,7 @@ async def _assign(kafka: Kafka, consumer: AIOKafkaConsumer, name: str) -> list[T
     if topic not in known:
         msg = f"{topic} does not exist; run `firstline topics`"
         raise TrafficError(msg)
-    numbers = sorted(partition["partition"] for partition in known[topic])
-    partitions = [TopicPartition(topic, number) for number in numbers]
-    consumer.assign(partitions)
-    await consumer.seek_to_beginning(*partitions)
-    return partitions
+    return sorted(TopicPartition(topic, found["partition"]) for found in known[topic])
 
 
 def _print(
