@@ -13,7 +13,8 @@ Defect                    report it
 """
 
 import asyncpg
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
+from sqlalchemy.exc import ArgumentError
 
 from consumers.isolate import Defect, DeploymentWrong
 from consumers.reading import PositionBeyondEnd
@@ -51,6 +52,11 @@ def explain(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, DeploymentWrong):
         return f"the database is not as this version needs it ({error}); run `firstline migrate`"
+    if isinstance(error, (ArgumentError, asyncpg.ClientConfigurationError)):
+        return (
+            "FIRSTLINE_DATABASE_URL is no address of Postgres, as"
+            " postgresql://user:password@host:port/name is"
+        )
     state = sqlstate(error)
     if state is not None and state.startswith("42"):
         return (
@@ -59,6 +65,8 @@ def explain(error: BaseException) -> str | None:
         )
     if state is not None or isinstance(error, asyncpg.InterfaceError):
         return f"Postgres answers {describe(error)}"
+    if isinstance(error, KafkaConnectionError):
+        return "Kafka cannot be reached; look at FIRSTLINE_KAFKA_BOOTSTRAP"
     if isinstance(error, KafkaError):
         return (
             f"Kafka answers {type(error).__name__}; look at FIRSTLINE_KAFKA_BOOTSTRAP and run"

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.highlighter import JSONHighlighter
 
+from consumers.raw_consumer import RawConsumer
 from firstline.looking.records import ANY, Wanted, as_line, shown
 from producers import topics
 from producers.kafka import Kafka
@@ -57,7 +58,7 @@ async def print_topic(kafka: Kafka, name: str, *, follow: bool, wanted: Wanted =
     if name not in known:
         msg = f"there is no topic {name!r}; one of {', '.join(sorted(known))}"
         raise TrafficError(msg)
-    consumer = AIOKafkaConsumer(
+    consumer = RawConsumer(
         **kafka.connection(),
         group_id=None,
         isolation_level="read_committed",
@@ -69,7 +70,8 @@ async def print_topic(kafka: Kafka, name: str, *, follow: bool, wanted: Wanted =
         await consumer.start()
         partitions = await _partitions(kafka, kafka.topic(name))
         consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
+        for partition, oldest in (await consumer.beginning_offsets(partitions)).items():
+            consumer.seek(partition, oldest)
         ends = await consumer.end_offsets(partitions)
         for partition in partitions:
             while await consumer.position(partition) < ends[partition]:
@@ -94,7 +96,7 @@ def _read_commands(file: Path) -> list[tuple[bytes, bytes]]:
             continue
         try:
             session_id = json.loads(line)["session_id"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             session_id = None
         if not isinstance(session_id, str):
             msg = f"{file}:{number} is not a JSON object with a session_id; nothing was sent"

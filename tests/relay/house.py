@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalOperation, KafkaError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from producers.kafka import Kafka
@@ -17,9 +18,12 @@ from storage.outbox import Message, ShardState
 Open = Callable[[AsyncExitStack, AsyncEngine, Kafka, int, RelaySettings], Awaitable[Relay]]
 
 LOST, TWICE, DISORDERED = "lost", "twice", "disordered"
+FENCED = (KafkaError, IllegalOperation)
+"""How the client of a relay that was replaced puts it, by the request that is refused first."""
+
 PARTITIONS = 2
 SMALL_INTENTS = RelaySettings(most_rows=8, idle_seconds=0.005)
-_TOPICS = ("session-events", "ticketing")
+TOPICS = ("session-events", "ticketing")
 _KEYS = 5
 
 Ends = dict[TopicPartition, int]
@@ -41,7 +45,7 @@ class House:
         numbers = range(len(self.staged), len(self.staged) + count)
         await self.stage_these(
             [
-                Message(_TOPICS[number % 2], b"key-%d" % (number % _KEYS), b"%d" % number)
+                Message(TOPICS[number % 2], b"key-%d" % (number % _KEYS), b"%d" % number)
                 for number in numbers
             ]
         )
@@ -79,9 +83,18 @@ class House:
         async with begin(self.engine) as tx:
             return await outbox.state(tx, 0)
 
+    async def forget_the_relay(self) -> None:
+        """Have the database know nothing of the relay, as where an old backup was restored."""
+        async with begin(self.engine) as tx:
+            await tx.execute("delete from relay_shards")
+
+    async def visible(self) -> int:
+        """How many messages readers see by now."""
+        return len(await read(self.kafka, TOPICS, to_the_end=False))
+
     async def faults(self, *topics: str) -> set[str]:
         """What is wrong with what readers see: nothing, where it is all there, once, in order."""
-        there = _by_queue(await read(self.kafka, topics or _TOPICS))
+        there = _by_queue(await read(self.kafka, topics or TOPICS))
         wanted = _by_queue((one.topic, one.key, one.value) for one in self.staged)
         found = set()
         for queue, values in wanted.items():
@@ -96,8 +109,11 @@ class House:
         return found
 
 
-async def read(kafka: Kafka, topics: Sequence[str]) -> list[Seen]:
-    """Every committed record, in order within each partition; no transaction may be open."""
+async def read(kafka: Kafka, topics: Sequence[str], *, to_the_end: bool = True) -> list[Seen]:
+    """Every committed record, in order within each partition.
+
+    To the end, or up to the first record of a transaction that is still open.
+    """
     committed, everything = _reader(kafka, "read_committed"), _reader(kafka, "read_uncommitted")
     seen: list[Seen] = []
     try:
@@ -110,12 +126,10 @@ async def read(kafka: Kafka, topics: Sequence[str]) -> list[Seen]:
         ]
         committed.assign(partitions)
         async with asyncio.timeout(20):
-            stable: Ends | None = None
-            ends: Ends = {}
-            while stable != ends:  # what was committed is marked a moment later
+            stable: Ends = await committed.end_offsets(partitions)
+            while to_the_end and stable != await everything.end_offsets(partitions):
                 stable = await committed.end_offsets(partitions)
-                ends = await everything.end_offsets(partitions)
-            for partition, end in ends.items():
+            for partition, end in stable.items():
                 while await committed.position(partition) < end:
                     fetched = await committed.getmany(partition, timeout_ms=100)
                     for record in fetched.get(partition, []):

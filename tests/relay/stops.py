@@ -22,22 +22,27 @@ class Stopped(BaseException):
 
 def before(owner: object, step: str) -> AbstractContextManager[Any]:
     """Stop before this step."""
-
-    async def stopped(*_: object, **__: object) -> None:
-        raise Stopped
-
-    return mock.patch.object(owner, step, stopped)
+    return _stopping(owner, step, done=False)
 
 
 def after(owner: object, step: str) -> AbstractContextManager[Any]:
     """Stop after this step."""
-    done = getattr(owner, step)
+    return _stopping(owner, step, done=True)
 
-    async def stopped(*arguments: object, **named: object) -> None:
-        await done(*arguments, **named)
+
+def _stopping(owner: object, step: str, *, done: bool) -> AbstractContextManager[Any]:
+    take, stopped = getattr(owner, step), False
+
+    async def stopping(*arguments: object, **named: object) -> object:
+        nonlocal stopped
+        if stopped:  # somebody else takes the step at the same time, and is not heard any more
+            return await take(*arguments, **named)
+        stopped = True
+        if done:
+            await take(*arguments, **named)
         raise Stopped
 
-    return mock.patch.object(owner, step, stopped)
+    return mock.patch.object(owner, step, stopping)
 
 
 RELAYING: Mapping[str, Stop] = {
