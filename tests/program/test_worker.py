@@ -1,0 +1,185 @@
+"""A worker from its first line to its last: ready, under load, told to stop, and its logs."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.outside.checker import check
+from tests.outside.client import Client
+from tests.outside.commands import command, encode, new_id, script
+from tests.outside.look import look, wait_for_rest
+from tests.outside.program import Installation
+from tests.program.running import Program, run, running
+
+CANARY = "canary7Q2x"
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(autouse=True)
+def _at_debug(installation: Installation) -> None:
+    """Every log of these tests is as wordy as it can be."""
+    installation.environment["FIRSTLINE_LOG_LEVEL"] = "debug"
+
+
+@pytest.fixture
+def worker(installation: Installation) -> Iterator[Program]:
+    with running(installation.environment, "worker", folder=installation.folder) as worker:
+        worker.wait_for("ready")
+        yield worker
+
+
+def a_session() -> list[dict[str, object]]:
+    return script(new_id(), ("start_flow", {}), ("record_step", {}), ("resolve", {}))
+
+
+def test_what_is_sent_from_a_file_can_be_read_back(
+    installation: Installation, client: Client, worker: Program
+) -> None:
+    sent = a_session()
+    (installation.folder / "sent.jsonl").write_bytes(b"\n".join(map(encode, sent)) + b"\n\n")
+    done = run(
+        *(installation.environment, "send", "sent.jsonl", "--source", "psa"),
+        folder=installation.folder,
+    )
+    assert (done.code, done.out) == (0, "appended 3 commands\n")
+    replies = client.answers(*sent)
+    assert [reply["version"] for reply in replies] == [1, 2, 3]
+
+    for topic, expected in {"commands.psa": sent, "replies": replies}.items():
+        shown = run(installation.environment, "tail", topic, folder=installation.folder)
+        assert shown.code == 0
+        found = [json.loads(line) for line in shown.out.splitlines()]
+        ours = [one for one in found if one["session_id"] == sent[0]["session_id"]]
+        assert ours == expected
+    assert worker.stop() == 0
+    assert worker.lines == ["ready"]
+
+
+def test_a_worker_that_is_told_to_stop_under_load_drains_and_leaves(
+    installation: Installation, client: Client, worker: Program
+) -> None:
+    """What it had not got to is done by the next one, and nothing is done twice."""
+    enough, stopping = threading.Event(), threading.Event()
+    sent = []
+
+    def send() -> None:
+        while not stopping.is_set() and len(sent) < 20_000:
+            for one in a_session():
+                client.send(one)
+                sent.append(one)
+            if len(sent) > 600:
+                enough.set()
+        client.flush()
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    enough.wait(30)
+    wait_until_applied(installation, 100)
+    before = time.monotonic()
+    code = worker.stop()
+    took = time.monotonic() - before
+    stopping.set()
+    sending.join()
+
+    assert (code, took < 30) == (0, True)
+    with running(installation.environment, "worker", folder=installation.folder) as next_one:
+        next_one.wait_for("ready")
+        wait_for_rest(installation, 60)
+        assert next_one.stop() == 0
+    world = look(installation)
+    assert check(world) == []
+    replies = [world.replies[str(one["command_id"])] for one in sent]
+    assert {len(answers) for answers in replies} == {1}
+
+
+def wait_until_applied(installation: Installation, records: int) -> None:
+    """Return once so many records more were applied."""
+    with psycopg.connect(installation.database_url, autocommit=True) as connection:
+        statement = "select coalesce(sum(next_offset), 0) from positions"
+
+        def applied() -> int:
+            row = connection.execute(statement).fetchone()
+            assert row is not None
+            return int(row[0])
+
+        end = applied() + records
+        until = time.monotonic() + 30
+        while applied() < end:
+            assert time.monotonic() < until
+
+
+def test_a_worker_without_a_relay_leaves_publishing_to_a_relay(
+    installation: Installation, client: Client
+) -> None:
+    sent = a_session()
+    with running(
+        installation.environment, "worker", "--no-relay", folder=installation.folder
+    ) as worker:
+        worker.wait_for("ready")
+        for one in sent:
+            client.send(one)
+        client.flush()
+        wait_until_staged(installation, sent[-1])
+        assert worker.stop() == 0
+    with running(installation.environment, "relay", folder=installation.folder) as relay:
+        replies = client.answers(*sent)
+        assert [reply["version"] for reply in replies] == [1, 2, 3]
+        assert relay.stop() == 0
+        assert relay.lines == []
+
+
+def wait_until_staged(installation: Installation, sent: dict[str, object]) -> None:
+    """Return once the command's answer waits to be relayed."""
+    with psycopg.connect(installation.database_url, autocommit=True) as connection:
+        until = time.monotonic() + 30
+        while not connection.execute(
+            "select from outbox where topic = 'replies' and strpos(encode(value, 'escape'), %s) > 0",
+            [str(sent["command_id"])],
+        ).fetchall():
+            assert time.monotonic() < until
+
+
+def test_no_payload_is_in_any_log(
+    installation: Installation, client: Client, worker: Program
+) -> None:
+    """Applied, refused, unreadable, too large, poison by what Postgres refuses, or parked."""
+    with psycopg.connect(installation.database_url, autocommit=True) as connection:
+        connection.execute(
+            "alter table sessions add constraint odd_check check (ticket_id not like 'poison%')"
+        )
+    walk = script(
+        new_id(),
+        ("start_ai_build", {"problem_text": CANARY, "category": CANARY, "ticket_id": CANARY}),
+        ("record_step", {"answer": CANARY, "question": CANARY, "note": CANARY}),
+        ("update_notes", {"notes": [{CANARY: CANARY}]}),
+        ("record_step", {"answer": CANARY, "node_id": CANARY * 20}),
+        (CANARY, {"correlation": CANARY}),
+        ("escalate", {"reason": CANARY, "reason_category": CANARY}),
+        ("resolve", {"resolution_notes": CANARY}),
+    )
+    client.ask(*walk)
+    poison = command("start_adhoc", ticket_id=f"poison {CANARY}", correlation=CANARY)
+    parked = command("update_notes", poison["session_id"], notes=[{"a": CANARY}])
+    hostile = [
+        *(encode(poison), encode(parked)),
+        *(CANARY.encode(), f'{{"{CANARY}": '.encode(), b"\xff" + CANARY.encode()),
+        CANARY.encode() * 60_000,
+    ]
+    for value in hostile:
+        key = poison["session_id"] if value in hostile[:2] else CANARY
+        client.dead_letter(client.send(value, key=key, headers=[(CANARY, CANARY.encode())]))
+    reasons = [r.header("fl_reason") for r in client.read("dead-letters")]
+    assert reasons.count("poison") == reasons.count("parked") == 1
+    assert worker.stop() == 0
+
+    lines = worker.log.read_text().splitlines()
+    logs = [json.loads(line) for line in lines]
+    assert {"event", "level", "timestamp"} <= set.intersection(*(set(log) for log in logs))
+    assert [line for line in lines if CANARY in line] == []
+    assert "poison command" in {log["event"] for log in logs}
+    assert CANARY not in "\n".join(worker.lines)
