@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +13,7 @@ from tests.outside.commands import new_id, script
 from tests.outside.look import look, wait_for_rest
 from tests.outside.people import CATALOGUE
 from tests.outside.program import Installation, installed
+from tests.outside.wire import Json
 from tests.program.running import Program, running
 
 pytestmark = pytest.mark.timeout(240)
@@ -40,7 +40,7 @@ def own_installation(
     own_servers: tuple[Kafka, Postgres], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
     kafka, postgres = own_servers
-    folder: Path = tmp_path_factory.mktemp("restarts")
+    folder = tmp_path_factory.mktemp("restarts")
     with installed(kafka.bootstrap, postgres.database_url, folder, CATALOGUE) as made:
         yield made
 
@@ -80,11 +80,26 @@ def test_a_worker_goes_on_by_itself_when_servers_come_back(
     client.close()
 
 
-def a_session() -> list[dict[str, object]]:
+def test_a_worker_that_is_told_to_stop_while_both_are_away_leaves(
+    own_servers: tuple[Kafka, Postgres], own_installation: Installation
+) -> None:
+    kafka, postgres = own_servers
+    client = Client(own_installation.kafka_bootstrap, own_installation.prefix)
+    with running(own_installation.environment, "worker", folder=own_installation.folder) as worker:
+        worker.wait_for("ready")
+        postgres.kill()
+        send(client, a_session())
+        kafka.kill()
+        assert worker.stop() == 0
+    client.close()
+    postgres.start()  # whoever set up the installation takes it down
+
+
+def a_session() -> list[Json]:
     return script(new_id(), ("start_flow", {}), ("record_step", {}), ("resolve", {}))
 
 
-def send(client: Client, sent: list[dict[str, object]]) -> None:
+def send(client: Client, sent: list[Json]) -> None:
     for one in sent:
         client.send(one)
     client.flush()
@@ -98,5 +113,5 @@ def all_is_answered(client: Client, worker: Program) -> None:
     worker.must_run()
 
 
-def assert_accepted(client: Client, sent: list[dict[str, object]]) -> None:
+def assert_accepted(client: Client, sent: list[Json]) -> None:
     assert [reply["outcome"] for reply in client.answers(*sent)] == ["accepted"] * len(sent)

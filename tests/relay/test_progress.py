@@ -1,4 +1,4 @@
-"""How far a shard has come, as Kafka itself knows it, and what happens where it knows too little."""
+"""How far a shard has come, as Kafka itself knows it, and what happens where it knows less."""
 
 import asyncio
 import secrets
