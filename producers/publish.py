@@ -152,4 +152,5 @@ async def _throw_away(producer: AIOKafkaProducer) -> None:
             await producer.stop()
             return
     with suppress(Exception):
-        await producer.client.close()
+        async with asyncio.timeout(1):
+            await producer.client.close()

@@ -89,12 +89,12 @@ class Ice:
         try:
             await asyncio.wait({beating, freezing}, return_when=asyncio.FIRST_COMPLETED)
             if lease is not self.lease:
-                await beating
+                return await beating
         finally:
             beating.cancel()
             freezing.cancel()
         await self.warm.wait()
-        await hold(lease)
+        return await hold(lease)
 
 
 @pytest.fixture
