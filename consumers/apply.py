@@ -89,8 +89,15 @@ async def _lock(tx: Transaction, items: Sequence[Item]) -> Facts:
     return await facts_of.lock(
         tx,
         [item.command for item in items if isinstance(item, Delivery)],
-        {item.session_id for item in items if isinstance(item, Refused)},
+        _looked_at(items),
     )
+
+
+def _looked_at(items: Sequence[Item]) -> set[str]:
+    """Sessions that are shown in a reply without being decided on."""
+    refused = {item.session_id for item in items if isinstance(item, Refused)}
+    poison = {item.delivery.command.session_id for item in items if isinstance(item, Poison)}
+    return refused | poison
 
 
 def _warn_of_nobody_told(folded: Folded) -> None:

@@ -2,8 +2,9 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ class Desk:
     engine: AsyncEngine
     connection: asyncpg.Connection
     ends: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    clock: Iterator[int] = field(default_factory=count)
 
     @property
     def applier(self) -> Applier:
@@ -73,6 +75,7 @@ class Desk:
                 one["session_id"].encode() if isinstance(one, dict) else None,
                 partition=partition,
                 offset=offset,
+                timestamp=next(self.clock),
                 headers=[("trace", b"\xff"), ("fl_mine", None)],
             )
             for offset, one in enumerate(sent, start)

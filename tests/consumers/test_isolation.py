@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.apply import Batch
-from consumers.isolate import Unavailable, halves
+from consumers.isolate import halves
 from consumers.records import DeadLetter, Reason
 from domain.commands import Command
 from domain.decide import Context, decide
@@ -244,7 +244,6 @@ async def test_poison_in_two_partitions_moves_both_positions(desk: Desk) -> None
     assert [await desk.position(0), await desk.position(1)] == [2, 2]
 
 
-@pytest.mark.xfail(raises=Unavailable, reason="one dead letter a place, for ever")
 async def test_a_topic_that_was_made_anew_may_have_dead_letters_where_the_old_one_had(
     desk: Desk,
 ) -> None:

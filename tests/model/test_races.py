@@ -70,7 +70,6 @@ def test_a_poison_command_whose_id_is_taken_meanwhile_is_a_reused_id(machine: Ma
     assert race(machine, good, poison) == {"accepted", Code.COMMAND_ID_REUSED}
 
 
-@pytest.mark.xfail(reason="the session of a poison command is not read")
 def test_its_sender_is_shown_the_session_as_ever(machine: Machine) -> None:
     tell(machine, start_flow(session_id=ONE, ticket=TICKET, flow_id=FLOW, command_id=an_id(9)))
     good = start_adhoc(session_id=OTHER, ticket=PSA_TICKETS[1])
