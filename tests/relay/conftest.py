@@ -1,8 +1,9 @@
 """A database and topics for each test of the relay."""
 
 import gc
+import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -20,6 +21,17 @@ async def house(servers: Servers, database_url: str) -> AsyncIterator[House]:
     engine = database.connect(database_url)
     yield House(kafka, database_url, engine)
     await engine.dispose()
-    # Futures that a stopped relay never looked at say so when they are collected: here, and not
-    # while somebody parses, which they would disturb by showing their tracebacks.
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _nobody_mourns() -> Iterator[None]:
+    """Keep asyncio from telling of what stopped relays left behind.
+
+    It would do so when that is collected, which may be while somebody parses: formatting the
+    traceback parses as well, and Python before 3.11.8 cannot do one within the other.
+    """
+    logger = logging.getLogger("asyncio")
+    logger.disabled = True
+    yield
     gc.collect()
+    logger.disabled = False

@@ -124,7 +124,8 @@ async def read(kafka: Kafka, topics: Sequence[str], *, to_the_end: bool = True) 
             for topic in topics
             for number in range(PARTITIONS)
         ]
-        committed.assign(partitions)
+        for reader in (committed, everything):
+            reader.assign(partitions)
         async with asyncio.timeout(20):
             stable: Ends = await committed.end_offsets(partitions)
             while to_the_end and stable != await everything.end_offsets(partitions):
