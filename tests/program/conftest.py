@@ -1,4 +1,4 @@
-"""An installation for each module."""
+"""One installation for all that only run programs."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from tests.outside.people import CATALOGUE
 from tests.outside.program import Installation, installed
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def installation(
     servers: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,22 +20,6 @@ class Ended:
     code: int
     out: str
     err: str
-
-
-def run(
-    environment: Mapping[str, str], *arguments: str, folder: Path, seconds: float = 60
-) -> Ended:
-    """Run one command to its end."""
-    done = subprocess.run(
-        [sys.executable, "-m", "firstline", *arguments],
-        env=dict(environment),
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=seconds,
-        check=False,
-    )
-    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 class Program:
@@ -106,7 +89,3 @@ def running(environment: Mapping[str, str], *arguments: str, folder: Path) -> It
         yield program
     finally:
         program.kill()
-
-
-def took(since: float) -> float:
-    return time.monotonic() - since

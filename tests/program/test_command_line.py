@@ -3,8 +3,7 @@
 import json
 import re
 import secrets
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import psycopg
@@ -16,9 +15,11 @@ from typer.testing import CliRunner
 
 from firstline.cli import app
 from firstline.servers import Servers
+from tests.outside.client import read_to_the_end
 from tests.outside.commands import command, encode
 from tests.outside.program import Installation
-from tests.program.running import Ended, run
+from tests.program.forking import run_all
+from tests.program.running import Ended
 
 DATABASE, KAFKA, PREFIX = (
     f"FIRSTLINE_{name}" for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP", "TOPIC_PREFIX")
@@ -120,35 +121,34 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def ended(installation: Installation, servers: Servers) -> Iterator[dict[str, Ended]]:
-    """Run them all, two at a time."""
+    """Run them all."""
     folder = installation.folder
     (folder / "ok.jsonl").write_bytes(encode(command("start_adhoc")) + b"\n")
     (folder / "second.jsonl").write_bytes(encode(command("start_adhoc")) + b"\n[1]\n")
     (folder / "deep.jsonl").write_bytes(b"[" * 100_000 + b"\n")
     (folder / "broken.json").write_text("{")
     (folder / "odd.json").write_text('{"users": [{"id": 1}], "nonsense": []}')
-    empty = sql.Identifier(f"empty_{secrets.token_hex(4)}")
+    empty = f"empty_{secrets.token_hex(4)}"
+    places = {
+        "{empty}": in_database(servers.database_url, empty),
+        "{nowhere}": in_database(servers.database_url, "nowhere"),
+    }
     with psycopg.connect(servers.database_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {}").format(empty))
-        places = {
-            "{empty}": in_database(servers.database_url, empty.as_string(connection).strip('"')),
-            "{nowhere}": in_database(servers.database_url, "nowhere"),
-        }
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(empty)))
+        commands = [
+            (case.arguments.split(), changed(installation.environment, case.environment, places))
+            for case in CASES.values()
+        ]
+        yield dict(zip(CASES, run_all(commands, folder), strict=True))
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(empty)))
 
-        def one(case: Case) -> Ended:
-            changes = {
-                name: places.get(value or "", value) for name, value in case.environment.items()
-            }
-            environment = {
-                name: value
-                for name, value in (installation.environment | changes).items()
-                if value is not None
-            }
-            return run(environment, *case.arguments.split(), folder=folder)
 
-        with ThreadPoolExecutor(2) as pool:
-            yield dict(zip(CASES, pool.map(one, CASES.values()), strict=True))
-        connection.execute(sql.SQL("drop database {} with (force)").format(empty))
+def changed(
+    environment: Mapping[str, str], changes: Mapping[str, str | None], places: Mapping[str, str]
+) -> dict[str, str]:
+    """The environment with changes, of which those that are None are left out."""
+    whole = {**environment, **changes}
+    return {name: places.get(value, value) for name, value in whole.items() if value is not None}
 
 
 def in_database(url: str, name: str) -> str:
@@ -174,8 +174,9 @@ def test_nothing_was_sent_of_a_file_with_a_wrong_line(
     ended: dict[str, Ended], installation: Installation
 ) -> None:
     assert ended
-    shown = run(installation.environment, "tail", "commands.chat", folder=installation.folder)
-    assert (shown.code, shown.out, shown.err) == (0, "", "")
+    (first, _) = (installation.folder / "second.jsonl").read_bytes().splitlines()
+    records = read_to_the_end(installation.kafka_bootstrap, installation.prefix, ["commands.chat"])
+    assert first not in {record.value for record in records}
 
 
 def test_no_password_is_shown(ended: dict[str, Ended], servers: Servers) -> None:

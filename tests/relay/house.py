@@ -83,6 +83,11 @@ class House:
         async with begin(self.engine) as tx:
             return await outbox.state(tx, 0)
 
+    async def clear(self) -> None:
+        """Leave nothing in the database that a relay looks at."""
+        async with begin(self.engine) as tx:
+            await tx.execute("truncate outbox, outbox_set_aside, relay_shards")
+
     async def forget_the_relay(self) -> None:
         """Have the database know nothing of the relay, as where an old backup was restored."""
         async with begin(self.engine) as tx:

@@ -1,6 +1,8 @@
 """Where a relay can be stopped: between each two of its steps."""
 
 import asyncio
+import gc
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -102,3 +104,17 @@ def end_held(relay: Relay) -> Iterator[Held]:
         yield held
         held.go_on.set()
         held.hand_over.set()
+
+
+@contextmanager
+def unmourned() -> Iterator[None]:
+    """Keep asyncio from telling of what stopped relays left behind.
+
+    It would do so when that is collected, which may be while somebody parses: formatting the
+    traceback parses as well, and Python before 3.11.8 cannot do one within the other.
+    """
+    logger = logging.getLogger("asyncio")
+    logger.disabled = True
+    yield
+    gc.collect()
+    logger.disabled = False

@@ -37,8 +37,10 @@ class PublishesFirst(Relay):
         if intent is None:
             return 0
         await self.publish(intent)
+        self.progress -= 1  # so that the intent is noted under its number
         self.settled = await self.take()
         await self.settle()
+        self.progress += 1
         return len(intent.rows)
 
     async def choose(self) -> Intent | None:
