@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 PYTHON_VERSION_IS_FINE := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help install lock lint test demo bench
+.PHONY: help install lock lint test demo bench up down
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 		--extra dev --output-file requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
+		--constraints requirements.lock --output-file requirements-image.lock pyproject.toml
 
 lint: install ## Check style, formatting, types and the direction of imports
 	@$(BIN)/ruff check .
@@ -48,3 +51,12 @@ demo: install ## Watch a support desk at work, on servers that are gone afterwar
 
 bench: install ## Measure throughput and latency on this machine
 	@$(BIN)/python -m benchmarks
+
+# Docker where an engine answers, else servers of this user's own and a worker beside them.
+up: ## Start Kafka, Postgres and a worker that stay
+	@if docker info >/dev/null 2>&1; then docker compose up --detach --build --wait; \
+	else $(MAKE) install && $(BIN)/firstline up --detach; fi
+
+down: ## Stop them; their data stay
+	@if docker info >/dev/null 2>&1; then docker compose down; \
+	else $(BIN)/firstline down; fi

@@ -92,7 +92,7 @@ async def _lock(tx: Transaction, items: Sequence[Item]) -> Facts:
     return await facts_of.lock(
         tx,
         [item.command for item in items if isinstance(item, Delivery)],
-        {item.session_id for item in items if isinstance(item, Refused)},
+        _looked_at(items),
         [item.news for item in items if isinstance(item, Heard)],
     )
 
@@ -112,6 +112,13 @@ async def _follow(
     before = await ticket_events.heard(tx, names)
     await ticket_events.save(tx, names - before, now)
     return follow(facts, news, before)
+
+
+def _looked_at(items: Sequence[Item]) -> set[str]:
+    """Sessions that are shown in a reply without being decided on."""
+    refused = {item.session_id for item in items if isinstance(item, Refused)}
+    poison = {item.delivery.command.session_id for item in items if isinstance(item, Poison)}
+    return refused | poison
 
 
 def _warn_of_nobody_told(folded: Folded) -> None:

@@ -8,6 +8,7 @@ Three things that the client leaves open:
 - Which stretch of offsets a fetch covers, including those that hold no record.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from itertools import islice
@@ -46,6 +47,7 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         self._lanes = lanes
         self._read_up_to: dict[TopicPartition, int] = {}
         self.spans: dict[Partition, range] = {}
+        self.polled_at = time.monotonic()
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Go on reading at ``offset``."""
@@ -59,6 +61,7 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         max_records: int | None = None,
     ) -> dict[TopicPartition, list[Any]]:
         """Fetch as the client does, past records that it cannot decode."""
+        self.polled_at = time.monotonic()
         fetched: dict[TopicPartition, list[Any]]
         try:
             fetched = await self._take_of_each_lane(max_records) if not partitions else {}
@@ -85,6 +88,7 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
 
         A rebalance hands out partitions that are not paused; what is read of them is read again.
         """
+        self.polled_at = time.monotonic()
         try:
             fetched = await super().getmany(timeout_ms=0, max_records=1)
         except _UNDECODABLE:

@@ -144,6 +144,11 @@ class Worker:
             async with asyncio.timeout(_LEAVE_SECONDS):
                 await self._broker.stop()
 
+    def polled_seconds_ago(self) -> float:
+        """How long ago Kafka was polled last; infinity before the first time."""
+        consumer = self._rebalances.consumer
+        return float("inf") if consumer is None else time.monotonic() - consumer.polled_at
+
     @property
     def consumer(self) -> RawConsumer:
         """The consumer at work."""

@@ -8,14 +8,17 @@ DeploymentWrong           migrate the database
 PositionBeyondEnd         the topic is not the one that was read before
 ProgressLost              the relay cannot tell what went out
 SlotLost                  start again
+BackgroundError           look at the log it names
 Defect                    report it
 """
 
 import asyncpg
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
+from sqlalchemy.exc import ArgumentError
 
 from consumers.isolate import Defect, DeploymentWrong
 from consumers.reading import PositionBeyondEnd
+from firstline.background import BackgroundError
 from firstline.check import NotReady
 from firstline.load import CatalogueError
 from firstline.looking.ask import NothingToShow
@@ -28,6 +31,7 @@ from storage.faults import describe, sqlstate
 from storage.slots import SlotLost
 
 _SAY_IT_THEMSELVES = (
+    BackgroundError,
     NoServers,
     CatalogueError,
     Defect,
@@ -48,6 +52,11 @@ def explain(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, DeploymentWrong):
         return f"the database is not as this version needs it ({error}); run `firstline migrate`"
+    if isinstance(error, (ArgumentError, asyncpg.ClientConfigurationError)):
+        return (
+            "FIRSTLINE_DATABASE_URL is no address of Postgres, as"
+            " postgresql://user:password@host:port/name is"
+        )
     state = sqlstate(error)
     if state is not None and state.startswith("42"):
         return (
@@ -56,6 +65,8 @@ def explain(error: BaseException) -> str | None:
         )
     if state is not None or isinstance(error, asyncpg.InterfaceError):
         return f"Postgres answers {describe(error)}"
+    if isinstance(error, KafkaConnectionError):
+        return "Kafka cannot be reached; look at FIRSTLINE_KAFKA_BOOTSTRAP"
     if isinstance(error, KafkaError):
         return (
             f"Kafka answers {type(error).__name__}; look at FIRSTLINE_KAFKA_BOOTSTRAP and run"

@@ -5,6 +5,7 @@ import contextlib
 import signal
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -25,6 +26,7 @@ _log = structlog.get_logger()
 
 _RELAY_DRAIN_SECONDS = 6.0
 _SWEEP_SECONDS = 2.0
+_ALIVE_SECONDS = 60.0
 
 
 async def run_worker(servers: Servers, settings: Settings, *, with_relay: bool = True) -> None:
@@ -62,6 +64,8 @@ async def run_worker(servers: Servers, settings: Settings, *, with_relay: bool =
             on_applied=lambda applied: relaying.wake.set() if applied.messages else None,
         )
         leaving.push_async_callback(worker.stop)
+        if settings.alive_file is not None:
+            until.append(_show_life(worker, settings.alive_file))
         await _first_of(_consume(worker, slot), *until)
 
 
@@ -90,6 +94,14 @@ async def run_relay(
         )
     finally:
         await engine.dispose()
+
+
+async def _show_life(worker: Worker, file: Path) -> None:
+    """Touch the file each second for as long as the worker polls, or applies what it polled."""
+    while True:
+        if worker.polled_seconds_ago() < _ALIVE_SECONDS:
+            await asyncio.to_thread(file.touch)
+        await asyncio.sleep(1)
 
 
 async def _first_of(*waiting: Coroutine[Any, Any, Any]) -> None:

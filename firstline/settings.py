@@ -1,5 +1,7 @@
 """Settings, from the environment: every variable begins with ``FIRSTLINE_``."""
 
+from pathlib import Path
+
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -41,6 +43,9 @@ class Settings(BaseSettings):
     )
     batch_records: int = Field(
         1_000, ge=1, le=100_000, description="The most records that are applied in a transaction."
+    )
+    alive_file: Path | None = Field(
+        None, description="A file that the worker touches each second while it polls Kafka."
     )
     log_level: str = Field("info", description="debug, info, warning or error.")
     sweep_seconds: float = Field(

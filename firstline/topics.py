@@ -8,7 +8,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from producers.kafka import Kafka
 from producers.topics import ALL, Topic
 
-_LISTED_WITHIN_SECONDS = 20
+_USABLE_WITHIN_SECONDS = 20
 _DAY_MS = 24 * 60 * 60 * 1000
 # More than the largest message we write, and than the largest record a sender may: such a record
 # has to arrive, so that it can be answered as too large.
@@ -41,17 +41,28 @@ async def create_topics(
         for name, code, *_ in response.topic_errors:
             if code not in {0, TopicAlreadyExistsError.errno}:
                 raise for_code(code)(name)
-        await _until_listed(admin, {kafka.topic(topic.name) for topic in missing})
+        if missing:
+            await _until_usable(admin, {kafka.topic(topic.name) for topic in missing})
     finally:
         await admin.close()
     return [kafka.topic(topic.name) for topic in missing]
 
 
-async def _until_listed(admin: AIOKafkaAdminClient, names: set[str]) -> None:
-    """Wait until the brokers know of what they have created, so that others may use it at once."""
-    async with asyncio.timeout(_LISTED_WITHIN_SECONDS):
-        while not names <= set(await admin.list_topics()):
+async def _until_usable(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+    """Wait until the brokers know what they have created, and who leads it, so that others can."""
+    async with asyncio.timeout(_USABLE_WITHIN_SECONDS):
+        while not await _usable(admin, names):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.05)
+
+
+async def _usable(admin: AIOKafkaAdminClient, names: set[str]) -> bool:
+    # Only topics that are listed are asked for: asking for others can create them.
+    if not names <= set(await admin.list_topics()):
+        return False
+    return all(
+        not topic["error_code"] and all(one["leader"] >= 0 for one in topic["partitions"])
+        for topic in await admin.describe_topics(sorted(names))
+    )
 
 
 def configuration(topic: Topic, retention_days: int, replication: int) -> dict[str, str]:

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.highlighter import JSONHighlighter
 
+from consumers.raw_consumer import RawConsumer
 from firstline.looking.records import ANY, Wanted, as_line, shown
 from producers import topics
 from producers.kafka import Kafka
@@ -30,10 +31,11 @@ async def send_file(kafka: Kafka, file: Path, source: str) -> int:
     anything is sent. Raises `TrafficError`.
     """
     keyed = _read_commands(file)
+    topic = kafka.topic(f"commands.{source}")
+    await _partitions(kafka, topic)
     producer = AIOKafkaProducer(
         **kafka.connection(), enable_idempotence=True, acks="all", request_timeout_ms=_REQUEST_MS
     )
-    topic = kafka.topic(f"commands.{source}")
     try:
         await producer.start()
         appended = [await producer.send(topic, value=line, key=key) for key, line in keyed]
@@ -56,7 +58,7 @@ async def print_topic(kafka: Kafka, name: str, *, follow: bool, wanted: Wanted =
     if name not in known:
         msg = f"there is no topic {name!r}; one of {', '.join(sorted(known))}"
         raise TrafficError(msg)
-    consumer = AIOKafkaConsumer(
+    consumer = RawConsumer(
         **kafka.connection(),
         group_id=None,
         isolation_level="read_committed",
@@ -66,7 +68,10 @@ async def print_topic(kafka: Kafka, name: str, *, follow: bool, wanted: Wanted =
     write = _writer()
     try:
         await consumer.start()
-        partitions = await _assign(kafka, consumer, name)
+        partitions = await _partitions(kafka, kafka.topic(name))
+        consumer.assign(partitions)
+        for partition, oldest in (await consumer.beginning_offsets(partitions)).items():
+            consumer.seek(partition, oldest)
         ends = await consumer.end_offsets(partitions)
         for partition in partitions:
             while await consumer.position(partition) < ends[partition]:
@@ -91,7 +96,7 @@ def _read_commands(file: Path) -> list[tuple[bytes, bytes]]:
             continue
         try:
             session_id = json.loads(line)["session_id"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             session_id = None
         if not isinstance(session_id, str):
             msg = f"{file}:{number} is not a JSON object with a session_id; nothing was sent"
@@ -100,8 +105,8 @@ def _read_commands(file: Path) -> list[tuple[bytes, bytes]]:
     return keyed
 
 
-async def _assign(kafka: Kafka, consumer: AIOKafkaConsumer, name: str) -> list[TopicPartition]:
-    topic = kafka.topic(name)
+async def _partitions(kafka: Kafka, topic: str) -> list[TopicPartition]:
+    """The partitions of a topic, by its full name. Raises `TrafficError` where there is none."""
     admin = AIOKafkaAdminClient(**kafka.connection())
     await admin.start()
     try:
@@ -112,11 +117,7 @@ async def _assign(kafka: Kafka, consumer: AIOKafkaConsumer, name: str) -> list[T
     if topic not in known:
         msg = f"{topic} does not exist; run `firstline topics`"
         raise TrafficError(msg)
-    numbers = sorted(partition["partition"] for partition in known[topic])
-    partitions = [TopicPartition(topic, number) for number in numbers]
-    consumer.assign(partitions)
-    await consumer.seek_to_beginning(*partitions)
-    return partitions
+    return sorted(TopicPartition(topic, found["partition"]) for found in known[topic])
 
 
 def _print(

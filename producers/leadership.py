@@ -53,8 +53,10 @@ async def relay_forever(  # noqa: PLR0913, PLR0917 - where, how, and until when
             pause, careful = _SHORTEST_PAUSE, False
         except ProgressLost:
             raise
+        except RowsRefused:
+            pause, careful = _SHORTEST_PAUSE, True  # one is out of the way; go on with the rest
         except Exception as error:  # noqa: BLE001 - whatever it was, the next relay recovers
-            careful = isinstance(error, (*OWN_FAULT, RowsRefused))
+            careful = isinstance(error, OWN_FAULT)
             _log.warning("relay starts anew", shard=shard, error=describe(error))
             await _pause(signals.stop, pause)
             pause = min(pause * 2, _LONGEST_PAUSE)

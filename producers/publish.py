@@ -125,7 +125,11 @@ def _name(name: bytes) -> str:
 
 
 async def _send_one_by_one(producer: AIOKafkaProducer, kafka: Kafka, rows: Sequence[Row]) -> None:
-    refused, why = [], ""
+    """Each message as a batch of its own, up to the first that Kafka refuses.
+
+    No further: the refused batch has used up a sequence number of its partition, so that whatever
+    came after it there would be refused as out of order.
+    """
     for row in rows:
         topic, partition = await _partition(producer, kafka, row.message)
         batch = producer.create_batch()
@@ -133,10 +137,7 @@ async def _send_one_by_one(producer: AIOKafkaProducer, kafka: Kafka, rows: Seque
         try:
             await (await producer.send_batch(batch, topic, partition=partition))
         except OWN_FAULT as error:
-            refused.append(row)
-            why = type(error).__name__
-    if refused:
-        raise RowsRefused(refused, why)
+            raise RowsRefused([row], type(error).__name__) from error
 
 
 async def _partition(producer: AIOKafkaProducer, kafka: Kafka, message: Message) -> tuple[str, int]:
@@ -152,4 +153,5 @@ async def _throw_away(producer: AIOKafkaProducer) -> None:
             await producer.stop()
             return
     with suppress(Exception):
-        await producer.client.close()
+        async with asyncio.timeout(1):
+            await producer.client.close()

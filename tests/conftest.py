@@ -1,15 +1,21 @@
 """Real servers for the whole run, and a freshly migrated database for each test."""
 
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 import asyncpg
+import hypothesis
 import pytest
 from sqlalchemy import make_url
 
 from firstline.migrate import migrate
 from firstline.servers import Servers, ephemeral
+
+# How long an example takes tells of the machine, and of who else is at work on it.
+hypothesis.settings.register_profile("firstline", deadline=None)
+hypothesis.settings.load_profile("firstline")
 
 
 @pytest.fixture(scope="session")
@@ -27,9 +33,19 @@ async def template_database(servers: Servers) -> AsyncIterator[str]:
         yield _name(url)
 
 
+@pytest.fixture(scope="session")
+def new_database(
+    servers: Servers, template_database: str
+) -> Callable[[], AbstractAsyncContextManager[str]]:
+    """What makes a freshly migrated database, for as long as a block runs."""
+    return partial(_database, servers.database_url, template_database)
+
+
 @pytest.fixture
-async def database_url(servers: Servers, template_database: str) -> AsyncIterator[str]:
-    async with _database(servers.database_url, template_database) as url:
+async def database_url(
+    new_database: Callable[[], AbstractAsyncContextManager[str]],
+) -> AsyncIterator[str]:
+    async with new_database() as url:
         yield url
 
 

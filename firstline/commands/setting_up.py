@@ -43,6 +43,15 @@ def topics() -> None:
         typer.echo("nothing to do")
 
 
+def prepare() -> None:
+    """Bring the schema up to date and create the topics that are missing: migrate, then topics.
+
+    Example: firstline prepare
+    """
+    migrate()
+    topics()
+
+
 def load(
     file: Annotated[Path, typer.Argument(help="A catalogue file, .json, .yaml or .yml.")],
 ) -> None:

@@ -1,5 +1,6 @@
 """Commands that do the work, and the one that shows it."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -22,6 +23,37 @@ def worker(
 
     with servers_and_settings() as (servers, settings):
         run_async(run_worker(servers, settings, with_relay=with_relay))
+
+
+def up(
+    *,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="In the background; return once it consumes.")
+    ] = False,
+) -> None:
+    """Prepare everything and run a worker, on servers of your own where none are named.
+
+    Example: firstline up --detach
+    """
+    from firstline import background  # noqa: PLC0415
+    from firstline.commands.setting_up import prepare  # noqa: PLC0415
+
+    if detach:
+        typer.echo(f"a worker runs as process {background.start(os.environ)}")
+        return
+    with servers_and_settings():  # kept from one step to the next
+        prepare()
+        worker(with_relay=True)
+
+
+def down() -> None:
+    """End what `firstline up --detach` started; the data stay.
+
+    Example: firstline down
+    """
+    from firstline import background  # noqa: PLC0415
+
+    typer.echo("ended" if background.stop(os.environ) else "nothing was running")
 
 
 def relay(

@@ -4,7 +4,7 @@ from firstline.servers.addresses import NoServers, Servers, given
 from firstline.servers.kafka import Kafka
 from firstline.servers.kafka_distribution import KafkaDistribution, find_kafka
 from firstline.servers.ladder import ephemeral
-from firstline.servers.persistent import shared
+from firstline.servers.persistent import shared, state_folder
 from firstline.servers.postgres import Postgres
 from firstline.servers.postgres_binaries import PostgresBinaries, find_postgres, packaged_postgres
 
@@ -21,4 +21,5 @@ __all__ = [
     "given",
     "packaged_postgres",
     "shared",
+    "state_folder",
 ]

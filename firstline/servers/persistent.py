@@ -62,7 +62,7 @@ def shared(*, environ: Mapping[str, str] = os.environ) -> Iterator[Servers]:
     if servers is not None:
         yield servers
         return
-    folder = _state_folder(environ)
+    folder = state_folder(environ)
     with ExitStack() as owned:
         with _locked(folder / "starting.lock"):
             stack = _start(folder, environ, owned) or _join(folder)
@@ -169,7 +169,7 @@ def _write(folder: Path, stack: _Stack) -> None:
     file.write_text(json.dumps(asdict(stack)))
 
 
-def _state_folder(environ: Mapping[str, str]) -> Path:
+def state_folder(environ: Mapping[str, str]) -> Path:
     """The folder of the whole stack: below XDG_STATE_HOME, or for root outside of any home.
 
     Postgres does not run as root, and its user could not reach what is in root's home.

@@ -2,9 +2,10 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,7 @@ class Desk:
     engine: AsyncEngine
     connection: asyncpg.Connection
     ends: dict[Partition, int] = field(default_factory=lambda: defaultdict(int))
+    clock: Iterator[int] = field(default_factory=count)
 
     @property
     def applier(self) -> Applier:
@@ -92,6 +94,7 @@ class Desk:
                 one["session_id"].encode() if isinstance(one, dict) else None,
                 partition=partition,
                 offset=offset,
+                timestamp=next(self.clock),
                 headers=[("trace", b"\xff"), ("fl_mine", None)],
             )
             for offset, one in enumerate(sent, start)

@@ -245,6 +245,20 @@ async def test_poison_in_two_partitions_moves_both_positions(desk: Desk) -> None
     assert [await desk.position(0), await desk.position(1)] == [2, 2]
 
 
+async def test_a_topic_that_was_made_anew_may_have_dead_letters_where_the_old_one_had(
+    desk: Desk,
+) -> None:
+    """Its rows are deleted from the positions, as the worker itself says, and offsets repeat."""
+    await desk.apply(b"old")
+    await desk.connection.execute("delete from positions")
+    desk.ends.clear()
+
+    await desk.apply(b"new", start())
+
+    assert len(await desk.answers()) == 1
+    assert [letter["value"] for letter in await desk.letters()][-1] == b"new"
+
+
 async def test_an_empty_stretch_moves_its_position(desk: Desk) -> None:
     """Offsets that hold no record, as of an aborted transaction."""
     await desk.applier.apply(Batch([], {Partition(CHAT_TOPIC, 0): range(7)}), NOW)

@@ -49,14 +49,21 @@ async def test_what_was_sent_is_stored_and_goes_out_as_it_was(
     def drawn(**limits: int) -> Json:
         return {name: data.draw(texts)[:most] for name, most in limits.items()}
 
+    def optional(**limits: int) -> Json:
+        return {name: data.draw(texts | st.just(""))[:most] for name, most in limits.items()}
+
     session = new_id()
     start, step, noted, end = (
         command(kind, command_id=new_id(), session_id=session, **fields)
         for kind, fields in {
-            "start_ai_build": drawn(ticket_id=64, problem_text=20_000, category=100),
-            "record_step": drawn(
-                node_id=100, option_id=100, question=20_000, answer=4_000, note=20_000
-            ),
+            "start_ai_build": {
+                **drawn(ticket_id=64, problem_text=20_000),
+                **optional(category=100),
+            },
+            "record_step": {
+                **drawn(node_id=100, answer=4_000),
+                **optional(option_id=100, question=20_000, note=20_000),
+            },
             "update_notes": {"notes": data.draw(notes)},
             "escalate": drawn(reason=20_000, reason_category=30),
         }.items()

@@ -6,9 +6,9 @@ begins with it, one has it in the middle, one ends with it, and one holds nothin
 
 import asyncio
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -49,14 +49,20 @@ class Sent:
     hostile: Sequence[tuple[Raw, Json, tuple[str, int, int]]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Aftermath:
     sent: dict[str, Sent]
     world: World
+    _letters: dict[tuple[str, int, int], list[Record]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._letters = defaultdict(list)
+        for letter in self.world.by_topic["dead-letters"]:
+            self._letters[about(letter)].append(letter)
 
     def letters(self, place: tuple[str, int, int]) -> list[Record]:
         """The dead letters of the record that lies there."""
-        return [letter for letter in self.world.by_topic["dead-letters"] if about(letter) == place]
+        return self._letters.get(place, [])
 
 
 def about(letter: Record) -> tuple[str, int, int]:

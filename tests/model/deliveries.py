@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import permutations
 
-from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
@@ -62,7 +61,6 @@ class Deliveries(Stage):
         self._send(data)
         first = [self.logs.since(place, self.position(place))[0] for place in self.waiting()]
         two = data.draw(st.lists(st.sampled_from(first), min_size=2, max_size=2), label="two")
-        assume(not _poison_by_another_name(*two))
         self.race_of(*two)
 
     @precondition(lambda self: self.waiting())
@@ -170,11 +168,3 @@ class Deliveries(Stage):
         """Those of the records that are below their partition's position in the database."""
         at = self.bench.run(read_positions(self.bench.connection))
         return [sent for sent in records if sent.offset < at.get(sent.place, 0)]
-
-
-def _poison_by_another_name(one: Sent, other: Sent) -> bool:
-    """Whether two share an id and one of them is poison, which is told apart in `test_races`."""
-    if one.place == other.place or one.meant is None or other.meant is None:
-        return False
-    poison = {RAISES, UNSTORABLE} & {one.meant.correlation, other.meant.correlation}
-    return one.meant.command_id == other.meant.command_id and bool(poison)

@@ -5,7 +5,7 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from typing import Any
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalOperation, KafkaError
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
@@ -50,7 +50,8 @@ class Relays(Stage):
         published = list(self.outlet.ids)
         try:
             sent = self.bench.run(paused.relay_once())
-        except (KafkaError, IntentOpen) as refused:
+        except (KafkaError, IllegalOperation, IntentOpen) as refused:
+            # The client says the second where it heard of the fence between two sends.
             self.seen[type(refused).__name__] += 1
             self.woken = True
         else:

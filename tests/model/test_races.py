@@ -70,6 +70,13 @@ def test_a_poison_command_whose_id_is_taken_meanwhile_is_a_reused_id(machine: Ma
     assert race(machine, good, poison) == {"accepted", Code.COMMAND_ID_REUSED}
 
 
+def test_its_sender_is_shown_the_session_as_ever(machine: Machine) -> None:
+    tell(machine, start_flow(session_id=ONE, ticket=TICKET, flow_id=FLOW, command_id=an_id(9)))
+    good = start_adhoc(session_id=OTHER, ticket=PSA_TICKETS[1])
+    poison = record_step(session_id=ONE, correlation=RAISES)
+    assert race(machine, good, poison) == {"accepted", Code.COMMAND_ID_REUSED}
+
+
 def race(machine: Machine, one: Command, other: Command) -> set[str]:
     """Apply both at once, the first being about to commit; return what their senders are told."""
     before = len(answers(machine))

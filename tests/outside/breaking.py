@@ -1,6 +1,7 @@
 """Ways in which a world can go wrong; each takes one and returns it broken."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -12,16 +13,21 @@ Break = Callable[[World], World]
 
 def without_record(topic: str) -> Break:
     """Lose one record of a topic."""
-    return lambda world: _with_topic(world, topic, lambda records: records[1:])
+
+    def without(records: Sequence[Record]) -> list[Record]:
+        lost = _ordinary(records)
+        return [record for record in records if record is not lost]
+
+    return lambda world: _with_topic(world, topic, without)
 
 
 def with_record_twice(topic: str) -> Break:
     """Repeat one record of a topic, at the end of its partition."""
 
     def twice(records: Sequence[Record]) -> list[Record]:
-        first = records[0]
-        last = max(r.offset for r in records if r.partition == first.partition)
-        return [*records, replace(first, offset=last + 1)]
+        one = _ordinary(records)
+        last = max(r.offset for r in records if r.partition == one.partition)
+        return [*records, replace(one, offset=last + 1)]
 
     return lambda world: _with_topic(world, topic, twice)
 
@@ -115,6 +121,19 @@ def committed_too_far(world: World) -> World:
         if (row["topic"], row["partition"]) == place
     ]
     return replace(world, committed={**world.committed, place: applied + 1})
+
+
+def _ordinary(records: Sequence[Record]) -> Record:
+    """The first that is the only one of its topic that its command or record caused."""
+    causes = [_cause(record) for record in records]
+    count = Counter(causes)
+    return next(record for record, cause in zip(records, causes, strict=True) if count[cause] == 1)
+
+
+def _cause(record: Record) -> object:
+    if record.topic == "dead-letters":
+        return tuple(record.header(f"fl_{name}") for name in ("topic", "partition", "offset"))
+    return record.json["command_id" if record.topic == "replies" else "causationid"]
 
 
 def _with_topic(

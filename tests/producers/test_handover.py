@@ -60,10 +60,20 @@ def test_a_summary_is_within_its_limit_and_has_the_latest(
     assert made["reason"] == shortened(reason or "")
     told = made["steps"]
     assert isinstance(told, list)
-    assert len(told) > 1 or steps <= 1
     assert_latest(told, [f"n{number}" for number in range(1, steps + 1)], "node_id")
     assert isinstance(made["notes"], list)
     assert_latest(made["notes"], list(range(notes)), "number")
+
+
+def test_however_much_else_there_is_the_latest_step_is_there() -> None:
+    """Unless it is made of control characters, which take six bytes each."""
+    longest = "\x01" * 20_000
+    notes = to_json([{"text": "x" * 60}] * 4_000).decode()
+    walk = Walk(tuple(walked(500, "\U0001f600" * 4_000)), notes)
+    made = summary(an_escalated(longest, longest), walk)
+    assert isinstance(made["steps"], list)
+    assert [step.get("node_id") for step in made["steps"]] == [None, "n500"]
+    assert len(to_json(made)) <= SUMMARY_LIMIT
 
 
 def assert_latest(told: list[dict[str, object]], whole: list[object], name: str) -> None:

@@ -26,6 +26,13 @@ with local(os.environ, {}, {}) as servers:
 """
 
 
+@pytest.fixture(autouse=True)
+def temporary(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder for temporary ones of the test's own: other runs make theirs meanwhile."""
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))
+
+
 def folders() -> set[Path]:
     return set(Path(tempfile.gettempdir()).glob("firstline-servers-*"))
 
@@ -45,12 +52,12 @@ def answer(servers: Servers) -> bool:
 def test_servers_answer_within_the_block_and_leave_no_process_and_no_folder(
     environ: dict[str, str],
 ) -> None:
-    before = folders()
+    before = set(server_processes(os.getpid()))  # those of the whole run
 
     with contextlib.suppress(KeyboardInterrupt), local(environ, {}, {}) as servers:
         assert answer(servers)
-        processes = server_processes(os.getpid())
-        (mine,) = folders() - before
+        processes = set(server_processes(os.getpid())) - before
+        (mine,) = folders()
         assert {process.name() for process in processes} == {"java", "postgres"}
         raise KeyboardInterrupt
 
@@ -63,14 +70,13 @@ def test_servers_answer_within_the_block_and_leave_no_process_and_no_folder(
 def test_servers_die_with_a_killed_parent_and_the_next_start_deletes_their_folder(
     environ: dict[str, str],
 ) -> None:
-    before = folders()
     holder = subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, env=environ)
     assert holder.stdout is not None
     with holder.stdout as output:
         assert output.readline() == b"up\n"
     processes = server_processes(holder.pid)
     assert processes
-    (left,) = folders() - before
+    (left,) = folders()
 
     holder.send_signal(signal.SIGKILL)
     holder.wait()

@@ -1,0 +1,172 @@
+"""A worker from its first line to its last: ready, under load, told to stop, and its logs."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from tests.outside.checker import check
+from tests.outside.client import Client
+from tests.outside.commands import command, encode, new_id, script
+from tests.outside.look import look, wait_for_rest
+from tests.outside.program import Installation
+from tests.outside.wire import Json
+from tests.program.forking import run_all
+from tests.program.running import Ended, Program, running
+
+CANARY = "canary7Q2x"
+
+pytestmark = pytest.mark.timeout(180)
+
+
+# As wordy as it can be, and in batches small enough to be in the midst of many.
+SETTINGS = {"FIRSTLINE_LOG_LEVEL": "debug", "FIRSTLINE_BATCH_RECORDS": "50"}
+
+
+@contextmanager
+def a_worker(installation: Installation, *options: str) -> Iterator[Program]:
+    environment = installation.environment | SETTINGS
+    with running(environment, "worker", *options, folder=installation.folder) as worker:
+        worker.wait_for("ready")
+        yield worker
+
+
+def a_session() -> list[Json]:
+    return script(new_id(), ("start_flow", {}), ("record_step", {}), ("resolve", {}))
+
+
+def test_a_worker_that_is_told_to_stop_under_load_drains_and_leaves(
+    installation: Installation, client: Client
+) -> None:
+    """What it had not got to is done by the next one, and nothing is done twice."""
+    sent = [one for _ in range(1_000) for one in a_session()]
+    with a_worker(installation) as worker:
+        for one in sent:
+            client.send(one)
+        wait_until_applied(installation, 100)
+        before = time.monotonic()
+        code = worker.stop()
+        took = time.monotonic() - before
+        client.flush()
+    assert (code, took < 30) == (0, True)
+    assert worker.lines == ["ready"]
+
+    with a_worker(installation) as worker:
+        wait_for_rest(installation, 60)
+        assert worker.stop() == 0
+    world = look(installation)
+    assert check(world) == []
+    assert {len(world.replies[one["command_id"]]) for one in sent} == {1}
+
+
+def wait_until_applied(installation: Installation, records: int) -> None:
+    """Return once so many records more were applied."""
+    with psycopg.connect(installation.database_url, autocommit=True) as connection:
+        statement = "select coalesce(sum(next_offset), 0) from positions"
+
+        def applied() -> int:
+            row = connection.execute(statement).fetchone()
+            assert row is not None
+            return int(row[0])
+
+        end = applied() + records
+        until = time.monotonic() + 30
+        while applied() < end:
+            assert time.monotonic() < until
+
+
+def test_a_worker_without_a_relay_leaves_publishing_to_a_relay(
+    installation: Installation, client: Client
+) -> None:
+    sent = a_session()
+    with a_worker(installation, "--no-relay") as worker:
+        for one in sent:
+            client.send(one)
+        client.flush()
+        wait_until_staged(installation, sent[-1])
+        assert worker.stop() == 0
+    with running(installation.environment, "relay", folder=installation.folder) as relay:
+        replies = client.answers(*sent)
+        assert [reply["version"] for reply in replies] == [1, 2, 3]
+        assert relay.stop() == 0
+        assert relay.lines == []
+
+
+def wait_until_staged(installation: Installation, sent: Json) -> None:
+    """Return once the command's answer waits to be relayed."""
+    statement = """
+        select from outbox
+        where topic = 'replies' and convert_from(value, 'utf-8')::json ->> 'command_id' = %s
+    """
+    with psycopg.connect(installation.database_url, autocommit=True) as connection:
+        until = time.monotonic() + 30
+        while not connection.execute(statement, [sent["command_id"]]).fetchall():
+            assert time.monotonic() < until
+
+
+def test_what_is_sent_from_a_file_can_be_read_back(
+    installation: Installation, client: Client
+) -> None:
+    sent = a_session()
+    (installation.folder / "sent.jsonl").write_bytes(b"\n".join(map(encode, sent)) + b"\n\n")
+    send = (["send", "sent.jsonl", "--source", "psa"], installation.environment)
+    with a_worker(installation) as worker:
+        assert run_all([send], installation.folder) == [Ended(0, "appended 3 commands\n", "")]
+        replies = client.answers(*sent)
+        assert worker.stop() == 0
+    assert [reply["version"] for reply in replies] == [1, 2, 3]
+
+    tails = [(["tail", topic], installation.environment) for topic in ("commands.psa", "replies")]
+    for shown, expected in zip(run_all(tails, installation.folder), (sent, replies), strict=True):
+        assert (shown.code, shown.err) == (0, "")
+        found = [json.loads(line) for line in shown.out.splitlines()]
+        assert [one for one in found if one["session_id"] == sent[0]["session_id"]] == expected
+
+
+def test_no_payload_is_in_any_log(installation: Installation, client: Client) -> None:
+    """Applied, refused, unreadable, too large, poison by what Postgres refuses, or parked."""
+    with psycopg.connect(installation.database_url, autocommit=True) as connection:
+        connection.execute(
+            "alter table sessions add constraint odd_check check (ticket_id not like 'poison%')"
+        )
+    with a_worker(installation) as worker:
+        say_the_canary(client)
+        assert worker.stop() == 0
+
+    lines = worker.log.read_text().splitlines()
+    logs = [json.loads(line) for line in lines]
+    assert {"event", "level", "timestamp"} <= set.intersection(*(set(log) for log in logs))
+    assert [line for line in lines if CANARY in line] == []
+    assert "poison command" in {log["event"] for log in logs}
+    assert worker.lines == ["ready"]
+
+
+def say_the_canary(client: Client) -> None:
+    """Send it in every field, and in records of every fate."""
+    walk = script(
+        new_id(),
+        ("start_ai_build", {"problem_text": CANARY, "category": CANARY, "ticket_id": CANARY}),
+        ("record_step", {"answer": CANARY, "question": CANARY, "note": CANARY}),
+        ("update_notes", {"notes": [{CANARY: CANARY}]}),
+        ("record_step", {"answer": CANARY, "node_id": CANARY * 20}),
+        (CANARY, {"correlation": CANARY}),
+        ("escalate", {"reason": CANARY, "reason_category": CANARY}),
+        ("resolve", {"resolution_notes": CANARY}),
+    )
+    client.ask(*walk)
+    poison = command("start_adhoc", ticket_id=f"poison {CANARY}", correlation=CANARY)
+    parked = command("update_notes", poison["session_id"], notes=[{"a": CANARY}])
+    hostile = [
+        *(encode(poison), encode(parked)),
+        *(CANARY.encode(), f'{{"{CANARY}": '.encode(), b"\xff" + CANARY.encode()),
+        CANARY.encode() * 60_000,
+    ]
+    reasons = []
+    for value in hostile:
+        key = poison["session_id"] if value in hostile[:2] else CANARY
+        sent = client.send(value, key=key, headers=[(CANARY, CANARY.encode())])
+        reasons.append(client.dead_letter(sent).header("fl_reason"))
+    assert reasons == ["poison", "parked", *["unreadable"] * 3, "too_large"]

@@ -1,0 +1,114 @@
+"""A relay that stands still, is replaced, and goes on: it can neither publish nor settle."""
+
+import asyncio
+
+import pytest
+
+from producers import relay as relay_module
+from producers.kafka import Kafka
+from producers.publish import transactional_producer
+from storage.outbox import IntentOpen
+from tests.relay.house import FENCED, TWICE, House
+from tests.relay.stops import end_held
+
+
+async def test_a_replaced_relay_cannot_publish_what_it_took(house: House) -> None:
+    await house.stage(20)
+    async with house.relay() as old:
+        intent = await old.take()
+        assert intent is not None
+        await house.relay_all()
+        with pytest.raises(FENCED):
+            await old.publish(intent)
+    assert await house.faults() == set()
+
+
+async def test_a_replaced_relay_cannot_commit_what_it_sent(house: House) -> None:
+    await house.stage(20)
+    async with house.relay() as old:
+        with end_held(old) as held:
+            relaying = asyncio.ensure_future(old.relay_once())
+            await held.reached.wait()
+            await house.relay_all()
+            held.go_on.set()
+            held.hand_over.set()
+            with pytest.raises(FENCED):
+                await relaying
+    assert await house.faults() == set()
+
+
+async def test_a_late_commit_does_not_commit_what_the_next_relay_is_sending(house: House) -> None:
+    await house.stage(8)
+    async with house.relay() as old:
+        with end_held(old) as late:
+            relaying = asyncio.ensure_future(old.relay_once())
+            await late.reached.wait()
+            await house.stage(8)
+            async with house.relay() as new:
+                with end_held(new) as held:
+                    going_on = asyncio.ensure_future(new.relay_once())
+                    await held.reached.wait()
+                    late.go_on.set()
+                    late.hand_over.set()
+                    with pytest.raises(FENCED):
+                        await relaying
+                    assert await house.visible() == 8
+                    held.go_on.set()
+                    held.hand_over.set()
+                    assert await going_on == 8
+    assert await house.faults() == set()
+
+
+async def test_a_replaced_relay_settles_nothing_but_what_it_published(house: House) -> None:
+    await house.stage(20)
+    async with house.relay() as old:
+        await old.relay_once()
+        async with house.relay() as new:
+            taken = await new.take()
+            assert taken is not None
+            await old.settle()
+            assert (await house.state()).open == taken.number
+            await new.publish(taken)
+    await house.relay_all()
+    assert await house.faults() == set()
+
+
+async def test_a_replaced_relay_takes_nothing_while_another_is_at_work(house: House) -> None:
+    await house.stage(20)
+    async with house.relay() as old, house.relay() as new:
+        await new.take()
+        with pytest.raises(IntentOpen):
+            await old.take()
+
+
+async def test_what_a_replaced_relay_takes_is_published_by_the_next(house: House) -> None:
+    await house.stage(8)
+    async with house.relay() as old, house.relay() as new:
+        assert await new.relay_once() == 8
+        assert await new.relay_once() == 0
+        await house.stage(8)
+        with pytest.raises(FENCED):
+            await old.relay_once()
+        with pytest.raises(IntentOpen):
+            await new.relay_once()
+    await house.relay_all()
+    assert await house.faults() == set()
+
+
+async def test_with_an_id_of_its_own_a_replaced_relay_publishes(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Why the transactional id is the shard's: it is what fences."""
+    ids = iter(range(10))
+
+    def own_id(kafka: Kafka, shard: int) -> object:
+        return transactional_producer(kafka, 100 * next(ids) + shard)
+
+    monkeypatch.setattr(relay_module, "transactional_producer", own_id)
+    await house.stage(20)
+    async with house.relay() as old:
+        intent = await old.take()
+        assert intent is not None
+        await house.relay_all()
+        await old.publish(intent)
+    assert await house.faults() == {TWICE}
