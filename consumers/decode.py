@@ -52,6 +52,7 @@ _COMMAND_TYPES: dict[str, type[commands.Command]] = {
     "close_escalation": commands.CloseEscalation,
     "hand_back": commands.HandBack,
     "move_ticket": commands.MoveTicket,
+    "end_with_ticket": commands.EndWithTicket,
     "renotify": commands.Renotify,
 }
 

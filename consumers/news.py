@@ -59,7 +59,8 @@ def _command(facts: Facts, news: TicketNews, effect: Effect) -> dict[str, object
     active = facts.active.get((news.account_id, news.ticket))
     match effect:
         case End(reason=reason) if active is not None:
-            return common | {"type": "abandon", "session_id": active, "reason": reason}
+            ended = {"ticket_kind": news.ticket.kind, "ticket_id": news.ticket.id, "reason": reason}
+            return common | {"type": "end_with_ticket", "session_id": active, **ended}
         case MoveTo(ticket=ticket) if active is not None:
             moved = {"ticket_kind": ticket.kind, "ticket_id": ticket.id}
             return common | {"type": "move_ticket", "session_id": active, **moved}

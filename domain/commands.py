@@ -153,6 +153,14 @@ class MoveTicket(Common):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndWithTicket(Common):
+    """End the session with its ticket, unless it left that since; the system's own command."""
+
+    ticket: TicketRef
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Renotify(Common):
     """Tell people again of an escalation; the system's own command. ``step`` counts from 1."""
 
@@ -162,5 +170,5 @@ class Renotify(Common):
 Start = Intake | StartFlow | StartProposal | StartAdhoc | StartAiBuild | EscalateWithoutWalk
 Walk = RecordStep | UpdateNotes | Resolve | Escalate | Abandon | NextNode
 EscalationMove = ClaimEscalation | ReleaseEscalation | CloseEscalation | HandBack
-SystemCommand = MoveTicket | Renotify
+SystemCommand = MoveTicket | EndWithTicket | Renotify
 Command = Start | Walk | EscalationMove | SystemCommand

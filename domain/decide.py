@@ -9,6 +9,7 @@ from domain.commands import (
     Abandon,
     ClaimEscalation,
     Command,
+    EndWithTicket,
     Escalate,
     EscalationMove,
     HandBack,
@@ -58,6 +59,10 @@ def decide(  # noqa: C901, PLR0912 - one arm a legal move
             )
             return Accepted((escalated,))
         case Active(), Abandon(reason=reason):
+            return Accepted((SessionAbandoned(at=now, reason=reason),))
+        case Active(), EndWithTicket(ticket=ticket, reason=reason):
+            if session.origin.ticket != ticket:
+                return Accepted(())
             return Accepted((SessionAbandoned(at=now, reason=reason),))
         case Active(), MoveTicket():
             return move_ticket(session, command, context)

@@ -34,5 +34,5 @@ def pick(candidates: tuple[Candidate, ...]) -> Candidate | None:
     for kind in FoundKind:
         of_kind = [candidate for candidate in candidates if candidate.kind is kind]
         if of_kind:
-            return max(of_kind, key=lambda candidate: (candidate.score, candidate.id))
+            return min(of_kind, key=lambda candidate: (-candidate.score, candidate.id))
     return None

@@ -7,6 +7,7 @@ from enum import StrEnum
 from domain.tickets import (
     TICKET_CLOSED,
     TICKET_DELETED,
+    TICKET_MERGED,
     TICKET_REASSIGNED,
     Ticket,
     TicketRef,
@@ -54,7 +55,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class MoveTo:
-    """The session on the ticket goes on on another."""
+    """The session on the ticket goes on on another. A merge that names none is an `End`."""
 
     ticket: TicketRef
 
@@ -71,6 +72,7 @@ _ENDS = {
     TicketAction.CLOSED: TICKET_CLOSED,
     TicketAction.DELETED: TICKET_DELETED,
     TicketAction.REASSIGNED: TICKET_REASSIGNED,
+    TicketAction.MERGED: TICKET_MERGED,
 }
 
 
@@ -98,8 +100,8 @@ def hear(ticket: Ticket, news: TicketNews) -> tuple[Ticket, Effect | None]:
             closed = replace(
                 known, status=TicketStatus.CLOSED, closed_at=_later(known.closed_at, news.at)
             )
-            if news.action is TicketAction.MERGED:
-                return closed, MoveTo(news.merged_into) if news.merged_into else None
+            if news.merged_into is not None:
+                return closed, MoveTo(news.merged_into)
             return closed, End(_ENDS[news.action])
 
 

@@ -53,6 +53,7 @@ class Ticket:
 TICKET_CLOSED = "ticket_closed"
 TICKET_DELETED = "ticket_deleted"
 TICKET_REASSIGNED = "ticket_reassigned"
+TICKET_MERGED = "ticket_merged"
 
-TICKET_ENDED = frozenset({TICKET_CLOSED, TICKET_DELETED, TICKET_REASSIGNED})
+TICKET_ENDED = frozenset({TICKET_CLOSED, TICKET_DELETED, TICKET_REASSIGNED, TICKET_MERGED})
 """Why the system abandons a session whose ticket a human ended or took away."""

@@ -6,9 +6,8 @@ from domain.decisions import Accepted, Code, Decision, Rejected
 from domain.events import NodeRequested, SessionAbandoned, StepRecorded, TicketChanged
 from domain.flows import after, is_end
 from domain.sessions import Active, SessionKind
-from domain.tickets import TICKET_CLOSED, TicketKind, TicketStatus
+from domain.tickets import TICKET_CLOSED, TICKET_MERGED, TicketKind, TicketStatus
 
-TICKET_MERGED = "ticket_merged"
 """Why a session is abandoned whose ticket was merged into one that has a session of its own."""
 
 

@@ -227,6 +227,13 @@ class MoveTicket(OnTicket):
     type: Literal["move_ticket"] = "move_ticket"
 
 
+class EndWithTicket(OnTicket):
+    """End the session with its ticket, unless it left that since; firstline's own command."""
+
+    type: Literal["end_with_ticket"] = "end_with_ticket"
+    reason: Text
+
+
 class Renotify(CommandModel):
     """Tell people again of an escalation; firstline's own command."""
 
@@ -235,7 +242,7 @@ class Renotify(CommandModel):
     """Which time this is; what was done before is not done again."""
 
 
-INTERNAL_TYPES = frozenset({"move_ticket", "renotify"})
+INTERNAL_TYPES = frozenset({"move_ticket", "end_with_ticket", "renotify"})
 """Types that the internal topic alone carries; elsewhere they are ``invalid``."""
 
 AnyCommand = (
@@ -256,6 +263,7 @@ AnyCommand = (
     | CloseEscalation
     | HandBack
     | MoveTicket
+    | EndWithTicket
     | Renotify
 )
 

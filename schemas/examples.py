@@ -149,6 +149,9 @@ EXAMPLES: dict[str, object] = {
     "command.close_escalation": _command("close_escalation", actor_id=ENGINEER, **_CLOSED),
     "command.hand_back": _command("hand_back", actor_id=ENGINEER, **_HANDED_BACK),
     "command.move_ticket": _internal("move_ticket", ticket_id="10046", ticket_kind="psa"),
+    "command.end_with_ticket": _internal(
+        "end_with_ticket", ticket_id="10045", ticket_kind="psa", reason="ticket_closed"
+    ),
     "command.renotify": _internal("renotify", step=1, expected_version=3),
     "ticket-event": {
         "event_id": "7781-3",

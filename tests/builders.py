@@ -8,6 +8,7 @@ from domain.commands import (
     Abandon,
     ClaimEscalation,
     CloseEscalation,
+    EndWithTicket,
     Escalate,
     EscalateWithoutWalk,
     HandBack,
@@ -181,6 +182,11 @@ def hand_back(**more: object) -> HandBack:
 
 def move_ticket(**more: object) -> MoveTicket:
     return made(MoveTicket, _COMMON, {"actor_id": None, "ticket": OTHER_TICKET}, more)
+
+
+def end_with_ticket(**more: object) -> EndWithTicket:
+    own = {"actor_id": None, "ticket": PSA_TICKET, "reason": "ticket_closed"}
+    return made(EndWithTicket, _COMMON, own, more)
 
 
 def renotify(**more: object) -> Renotify:

@@ -35,7 +35,11 @@ REQUIRED: dict[str, Json] = {
 }
 """The fields of each type's own that have to be there."""
 
-INTERNAL: dict[str, Json] = {"move_ticket": _ON_TICKET, "renotify": {"step": 1}}
+INTERNAL: dict[str, Json] = {
+    "move_ticket": _ON_TICKET,
+    "end_with_ticket": {**_ON_TICKET, "reason": "ticket_closed"},
+    "renotify": {"step": 1},
+}
 """The same for the types that the internal topic alone carries."""
 
 OPTIONAL: dict[str, Json] = {

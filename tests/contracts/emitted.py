@@ -67,7 +67,7 @@ def _of_sessions() -> Iterator[tuple[str, Message]]:
         ("told", [flow], a.abandoned(reason="They hung up."), a.abandon()),
         ("untold", [alone], a.abandoned(), a.abandon()),
         ("merged", [flow], a.ticket_changed(), a.move_ticket()),
-        ("ticket-closed", [flow], a.abandoned(reason=TICKET_CLOSED), a.abandon(actor_id=None)),
+        ("ticket-closed", [flow], a.abandoned(reason=TICKET_CLOSED), a.end_with_ticket()),
         ("claimed", waiting, a.claimed(), a.claim()),
         ("released", [*waiting, a.claimed()], a.released(), a.release()),
         ("closed", [*waiting, a.claimed()], a.closed(), a.close()),

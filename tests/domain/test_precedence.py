@@ -29,6 +29,7 @@ from tests.builders import (
     claimed,
     close,
     closed,
+    end_with_ticket,
     escalate,
     escalate_without_walk,
     escalated,
@@ -172,6 +173,7 @@ CASES: dict[str, Case] = {
         context=ENGINEERS,
     ),
     "move_ticket": Case(move_ticket, [A_PERSON, FOREIGN, STALE, ENDED, NO_TICKET]),
+    "end_with_ticket": Case(end_with_ticket, [A_PERSON, FOREIGN, STALE, ENDED]),
     "renotify": Case(renotify, [A_PERSON, FOREIGN, STALE, NOT_YET, NEVER], [started, escalated]),
 }
 

@@ -31,7 +31,7 @@ def test_the_stories_come_by_every_refusal_and_every_event() -> None:
     happened: set[type[Event]] = set()
 
     @settings(max_examples=200, derandomize=True, database=None)
-    @given(stories(shortest=10))
+    @given(stories(shortest=20))
     def look(story: list[Command]) -> None:
         world = World()
         for command in story:

@@ -71,9 +71,9 @@ def test_a_merged_ticket_s_session_moves() -> None:
     assert effect == MoveTo(OTHER_TICKET)
 
 
-def test_a_ticket_that_was_merged_into_nothing_known_is_closed() -> None:
+def test_a_ticket_that_was_merged_into_nothing_known_ends_its_session() -> None:
     ticket, (effect,) = heard(news(MERGED, at=at(1)))
-    assert (ticket.status, effect) == (TicketStatus.CLOSED, None)
+    assert (ticket.status, effect) == (TicketStatus.CLOSED, End("ticket_merged"))
 
 
 def test_an_update_asks_for_nothing() -> None:

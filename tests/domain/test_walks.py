@@ -10,8 +10,7 @@ from domain.decisions import Code
 from domain.events import Event
 from domain.flows import Option, Question
 from domain.sessions import SessionKind
-from domain.tickets import TICKET_CLOSED, TicketStatus
-from domain.walks import TICKET_MERGED
+from domain.tickets import TICKET_CLOSED, TICKET_MERGED, TicketStatus
 from tests.builders import (
     INTERNAL_TICKET,
     MAIL,
@@ -21,6 +20,7 @@ from tests.builders import (
     a_ticket,
     abandoned,
     answered,
+    end_with_ticket,
     move_ticket,
     next_node,
     node_requested,
@@ -224,6 +224,23 @@ def test_no_more_nodes_are_asked_for_than_a_walk_may_have(nodes: int) -> None:
 @pytest.mark.parametrize("kind", [one for one in SessionKind if one is not SessionKind.AI_BUILD])
 def test_only_generated_walks_ask_for_nodes(kind: SessionKind) -> None:
     given(started(kind=kind)).when(next_node()).then(Code.WRONG_KIND)
+
+
+# -- the end of a ticket ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", SessionKind)
+def test_a_session_ends_with_its_ticket(kind: SessionKind) -> None:
+    asked = end_with_ticket(reason="ticket_deleted")
+    given(started(kind=kind)).when(asked, user=None).then(abandoned(reason="ticket_deleted"))
+
+
+def test_a_session_that_left_its_ticket_does_not_end_with_it() -> None:
+    given(started(), ticket_changed()).when(end_with_ticket(), user=None).then()
+
+
+def test_a_session_that_has_ended_does_not_end_with_its_ticket() -> None:
+    given(started(), resolved()).when(end_with_ticket(), user=None).then(Code.NOT_ACTIVE)
 
 
 # -- another ticket --------------------------------------------------------------------------

@@ -74,16 +74,17 @@ _OTHERS: list[Callable[..., Command]] = [
     builders.abandon,
     builders.next_node,
     builders.move_ticket,
+    builders.end_with_ticket,
 ]
 _MOVES: list[Callable[..., Command]] = [
     *[builders.claim] * 6,
     *[builders.release] * 4,
-    *[builders.close] * 2,
+    *[builders.close] * 4,
     *[builders.hand_back] * 4,
     *[builders.renotify] * 2,
 ]
 _ENGINEERS = [*[ENGINEER] * 6, IDLE_ENGINEER, TECH]
-_SYSTEMS = {builders.move_ticket, builders.renotify}
+_SYSTEMS = {builders.move_ticket, builders.end_with_ticket, builders.renotify}
 _FIELDS: dict[Callable[..., Command], dict[str, st.SearchStrategy[object]]] = {
     builders.start_ai_build: {"category": st.sampled_from([None, "email"])},
     builders.escalate_without_walk: {
@@ -133,7 +134,7 @@ def commands(draw: st.DrawFn, world: World) -> Command:
     elif build in _MOVES and account_id == ACME:
         actor_id = draw(st.sampled_from(_ENGINEERS))
     fields = {name: draw(strategy) for name, strategy in _FIELDS.get(build, {}).items()}
-    if build in _STARTS or build is builders.move_ticket:
+    if build in {*_STARTS, builders.move_ticket, builders.end_with_ticket}:
         fields["ticket"] = draw(st.sampled_from(_tickets(account_id)))
     if build is builders.intake:
         own = _FLOWS.get(account_id, [])

@@ -10,6 +10,7 @@ from domain.commands import (
     ClaimEscalation,
     CloseEscalation,
     Command,
+    EndWithTicket,
     Escalate,
     EscalateWithoutWalk,
     HandBack,
@@ -51,6 +52,7 @@ TYPES = {
     CloseEscalation: "close_escalation",
     HandBack: "hand_back",
     MoveTicket: "move_ticket",
+    EndWithTicket: "end_with_ticket",
     Renotify: "renotify",
 }
 

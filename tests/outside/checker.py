@@ -46,6 +46,7 @@ _EVENTS: Mapping[str, tuple[list[str], ...]] = {
     "close_escalation": (["closed"],),
     "hand_back": (["handed_back"],),
     "move_ticket": (["ticket_changed"], ["abandoned"], []),
+    "end_with_ticket": (["abandoned"], []),
     "renotify": (["renotified"], []),
 }
 _ESCALATION = {
@@ -63,7 +64,7 @@ _TICKETING = {
     "handed_back": "note",
 }
 _NOTIFIED = {"escalated", "renotified", "claimed", "released", "closed", "handed_back"}
-_CAUSED_BY_TICKET = {"ticket_closed", "ticket_deleted", "ticket_reassigned"}
+_CAUSED_BY_TICKET = {"ticket_closed", "ticket_deleted", "ticket_reassigned", "ticket_merged"}
 Thing = TypeVar("Thing", bound=Hashable)
 _STEP_FIELDS = ("node_id", "question", "option_id", "answer", "note")
 

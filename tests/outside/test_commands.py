@@ -463,10 +463,22 @@ def test_what_is_not_built_yet_says_so_on_its_own_topic(client: Client) -> None:
     assert (reply["code"], reply["message"]) == ("invalid", "not supported yet")
 
 
-@pytest.mark.parametrize("type_", ["serve_node", "move_ticket", "renotify"])
+@pytest.mark.parametrize(
+    ("type_", "more"),
+    [
+        ("serve_node", {"step": 1}),
+        ("move_ticket", {"ticket_kind": "psa", "ticket_id": "10046"}),
+        (
+            "end_with_ticket",
+            {"ticket_kind": "psa", "ticket_id": "10046", "reason": "ticket_closed"},
+        ),
+        ("renotify", {"step": 1}),
+    ],
+)
 @pytest.mark.parametrize("source", ["chat", "psa"])
-def test_internal_types_are_invalid_elsewhere(client: Client, source: str, type_: str) -> None:
-    more = {"ticket_kind": "psa", "ticket_id": "10046"} if type_ == "move_ticket" else {"step": 1}
+def test_internal_types_are_invalid_elsewhere(
+    client: Client, source: str, type_: str, more: dict[str, object]
+) -> None:
     [reply] = client.ask(command(type_, None, **more), source=source)
     assert reply["code"] == "invalid"
     assert reply["message"] != "not supported yet"
