@@ -145,7 +145,8 @@ class Kafka:
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         command = self._java(
             *("kafka.tools.StorageTool", "format", "--ignore-formatted"),
-            *("--cluster-id", cluster, "--config", str(self._properties)),
+            # One word: an id may begin with a dash.
+            *(f"--cluster-id={cluster}", "--config", str(self._properties)),
         )
         done = subprocess.run(
             command,

@@ -61,6 +61,9 @@ COMMON_OPTIONAL: Json = {
 class Absent:
     """A field that is left out."""
 
+    def __repr__(self) -> str:
+        return "absent"
+
 
 ABSENT = Absent()
 

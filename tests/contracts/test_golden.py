@@ -24,7 +24,7 @@ GOLDEN = {
 }
 COMMANDS = {name: one for name, one in GOLDEN.items() if one["topic"].startswith("commands.")}
 TICKET_EVENTS = {name: one for name, one in GOLDEN.items() if one["topic"] == topics.TICKET_EVENTS}
-WRITTEN = {name: GOLDEN[name] for name in GOLDEN.keys() - COMMANDS.keys() - TICKET_EVENTS.keys()}
+WRITTEN = {name: one for name, one in GOLDEN.items() if name not in COMMANDS | TICKET_EVENTS}
 
 
 @pytest.mark.parametrize("golden", COMMANDS.values(), ids=COMMANDS)

@@ -25,7 +25,7 @@ from tests.model.machine import Machine
 from tests.model.outlets import Cluster, Outlet, Recorder
 from tests.relay.stops import unmourned
 
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES") or 40)
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES") or 50)
 EVERYTHING = {
     *("accepted", "command_id_reused", "ticket_has_active_session", "redelivered", "race"),
     *("position behind", "a batch failed as a whole", "IntentOpen", "ProducerFenced"),

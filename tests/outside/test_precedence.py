@@ -31,7 +31,7 @@ def test_a_wrong_key_comes_before_notes_too_large(client: Client) -> None:
     ("change", "key", "code"),
     [
         ({"ticket_id": ""}, None, "invalid"),
-        ({"ticket_id": "other"}, new_id(), "key_mismatch"),
+        ({"ticket_id": "other"}, ADMIN, "key_mismatch"),
         ({"type": "update_notes", "notes": TOO_LARGE_NOTES}, None, "notes_too_large"),
         ({"actor_id": ADMIN}, None, "command_id_reused"),
         ({"account_id": new_id()}, None, "command_id_reused"),

@@ -37,12 +37,13 @@ def folders() -> set[Path]:
     return set(Path(tempfile.gettempdir()).glob("firstline-servers-*"))
 
 
-def server_processes(of: int) -> list[psutil.Process]:
-    return [
-        child
-        for child in psutil.Process(of).children(recursive=True)
-        if child.name() in {"java", "postgres"}
-    ]
+def server_processes(of: int) -> dict[psutil.Process, str]:
+    """The servers among the process's descendants, and their names; some come and go."""
+    names = {}
+    for child in psutil.Process(of).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            names[child] = child.name()
+    return {child: name for child, name in names.items() if name in {"java", "postgres"}}
 
 
 def answer(servers: Servers) -> bool:
@@ -56,9 +57,10 @@ def test_servers_answer_within_the_block_and_leave_no_process_and_no_folder(
 
     with contextlib.suppress(KeyboardInterrupt), local(environ, {}, {}) as servers:
         assert answer(servers)
-        processes = set(server_processes(os.getpid())) - before
+        names = server_processes(os.getpid())
+        processes = set(names) - before
         (mine,) = folders()
-        assert {process.name() for process in processes} == {"java", "postgres"}
+        assert {names[process] for process in processes} == {"java", "postgres"}
         raise KeyboardInterrupt
 
     assert not any(is_alive(process) for process in processes)
