@@ -10,7 +10,7 @@ import pytest
 from consumers import save
 from tests.builders import ACME, ENGINEER, FLOW, GLOBEX, NOW, TECH, an_id
 from tests.consumers.desk import Desk, resolve, start
-from tests.consumers.wire import Json, command, new_id
+from tests.consumers.wire import ABSENT, Json, command, new_id
 
 TICKET = "10045"
 
@@ -411,7 +411,7 @@ async def test_sessions_move_in_one_batch_onto_tickets_that_others_leave_in_it(d
             "move_ticket",
             command_id=new_id(),
             session_id=session["session_id"],
-            actor_id=None,
+            actor_id=ABSENT,
             ticket_id=to,
         )
         for session, to in ((other, "10047"), (one, "10046"))
