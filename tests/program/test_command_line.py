@@ -72,12 +72,31 @@ CASES = {
         "worker", f"{DATABASE} is set and {KAFKA} is not: set both .*", environment={KAFKA: None}
     ),
     "the database's address is none": Case(
-        "load catalogue.json", f"{DATABASE} is no address of Postgres, as postgresql://.* is",
-        environment={DATABASE: "nonsense"},
+        "load catalogue.json", f".*{DATABASE}: an address is written postgresql://.*", 2,
+        {DATABASE: "nonsense"},
+    ),
+    "the database's address has no number for a port": Case(
+        "migrate", f".*{DATABASE}: an address is written postgresql://.*", 2,
+        {DATABASE: "postgresql://firstline:secret@localhost:port/firstline"},
+    ),
+    "the database is another program's": Case(
+        "migrate", f".*{DATABASE}: an address is written postgresql://.*", 2,
+        {DATABASE: "mysql://firstline:secret@localhost/firstline"},
+    ),
+    "Kafka's address has no number for a port": Case(
+        "topics", f".*{KAFKA}: an address is written host:port, or .*", 2,
+        {KAFKA: "localhost:port"},
     ),
     "the database is not there": Case(
-        "worker", "Postgres answers InvalidCatalogNameError 3D000",
+        "worker", f"Postgres answers InvalidCatalogNameError 3D000; look at {DATABASE}",
         environment={DATABASE: "{nowhere}"},
+    ),
+    "the relay's database was never migrated": Case(
+        "relay", ".*run `firstline migrate`", environment={DATABASE: "{empty}"}
+    ),
+    "the relay's topics are missing": Case(
+        "relay", ".*relay-progress.*missing; run `firstline topics`",
+        environment={PREFIX: "nobody."},
     ),
     "the database was never migrated": Case(
         "worker", ".*run `firstline migrate`", environment={DATABASE: "{empty}"}
