@@ -3,6 +3,7 @@
 NoServers                 install what is missing, or name the servers
 CatalogueError            mend the file
 NothingToShow             look at the id
+AccountError              look at who asks, and for what
 NotReady                  mend what would break the promise
 DeploymentWrong           migrate the database
 PositionBeyondEnd         the topic is not the one that was read before
@@ -18,6 +19,7 @@ from sqlalchemy.exc import ArgumentError
 
 from consumers.isolate import Defect, DeploymentWrong
 from consumers.reading import PositionBeyondEnd
+from firstline.accounts import AccountError
 from firstline.background import BackgroundError
 from firstline.check import NotReady
 from firstline.load import CatalogueError
@@ -31,6 +33,7 @@ from storage.faults import describe, sqlstate
 from storage.slots import SlotLost
 
 _SAY_IT_THEMSELVES = (
+    AccountError,
     BackgroundError,
     NoServers,
     CatalogueError,
