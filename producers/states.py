@@ -36,7 +36,7 @@ def message(session: Born) -> Message:
 
 def tombstone(session_id: str) -> Message:
     """The end of what the topic keeps of a session: its account is gone."""
-    return Message(topics.SESSION_STATE, session_id.encode(), None)
+    return Message(topics.SESSION_STATE, session_id.encode(), None, JSON_HEADERS)
 
 
 def _escalation(session: Escalated) -> dict[str, object]:

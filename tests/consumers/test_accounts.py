@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -21,7 +21,6 @@ from tests.builders import (
     GLOBEX,
     GLOBEX_TECH,
     NOW,
-    PROPOSAL,
     TECH,
     an_id,
 )
@@ -158,7 +157,7 @@ async def test_an_account_that_is_not_there_is_one_sentence(database_url: str, d
 
 
 @pytest.fixture
-async def staffed(desk: Desk) -> AsyncIterator[Desk]:
+async def staffed(desk: Desk) -> Desk:
     await add_managers(desk, ACME, (OWNER, ADMIN, GONE))
     await desk.connection.execute("update users set deleted_at = $2 where id = $1", GONE, NOW)
     return desk
@@ -212,7 +211,9 @@ async def test_a_category_that_is_no_good_changes_nothing(
 async def furnish(desk: Desk, account: str) -> list[str]:
     """Give an account something in every table; return its sessions."""
     tech, number = (TECH, 0x100) if account == ACME else (GLOBEX_TECH, 0x200)
-    engineer, owner, admin, flow, proposal = (an_id(number + one) for one in range(1, 6))
+    engineer, owner, admin, flow, proposal = (an_id(number + one) for one in range(5))
+    if account == ACME:
+        flow = FLOW
     await add_managers(desk, account, (owner, admin, engineer))
     by = {"account_id": account, "actor_id": tech}
     sessions = [new_id() for _ in range(3)]
@@ -222,66 +223,64 @@ async def furnish(desk: Desk, account: str) -> list[str]:
         resolve(sessions[0], **by),
         command("escalate", command_id=new_id(), session_id=sessions[1], **by),
     )
-    claimed = await desk.connection.fetchval(
-        "select command_id from inbox where account_id = $1 limit 1", account
-    )
-    for statement, arguments in (
-        (
-            "update escalations set status = 'claimed', claimed_by = $2, claimed_at = now() where session_id = $1",
-            (sessions[1], engineer),
-        ),
-        (
-            "insert into walk_steps values ($1, 1, 'n1', 'Is it on?', null, 'Yes', null, now())",
-            (sessions[2],),
-        ),
-        ("insert into recipients values ($1, 'network', $2)", (account, engineer)),
-        ("insert into articles values (gen_random_uuid(), $1, 'Mail', null, 'Rules.')", (account,)),
-        ("insert into ticket_events_heard values ($1, 'halo', 'e1', now())", (account,)),
-        ("insert into sweeps values ($1, now())", (claimed,)),
-        ("insert into parked_sessions values ($1, gen_random_uuid(), now())", (account,)),
-        (
-            "insert into account_audit (account_id, actor_id, actor_name, action, details, recorded_at) values ($1, $2, 'Olga', 'categories.set', '{}', now())",
-            (account, owner),
-        ),
-        (
-            "insert into outbox_set_aside values (0, $2, 'replies', convert_to($1, 'UTF8'), '', '', 'too large', now())",
-            (sessions[0], number),
-        ),
-        (
-            "insert into dead_letters (id, reason, detail, topic, partition, \"offset\", headers, account_id, session_id, command_id, recorded_at) values (gen_random_uuid(), 'poison', '', 't', 0, 0, '', $1, $2, gen_random_uuid(), now())",
-            (account, sessions[2]),
-        ),
-    ):
-        await desk.connection.execute(statement, *arguments)
-    if account == ACME:
-        flow, proposal = FLOW, PROPOSAL
-    else:
-        await desk.connection.execute("insert into flows values ($1, $2)", flow, account)
-        await desk.connection.execute(
-            "insert into flow_versions values ($1, $2, 1, 'Mail', null, 'n1', '{}')", account, flow
+    await desk.connection.execute(
+        _BELONGINGS.format(
+            account=account,
+            resolved=sessions[0],
+            escalated=sessions[1],
+            active=sessions[2],
+            owner=owner,
+            engineer=engineer,
+            number=number,
+            flow=flow,
+            proposal=proposal,
         )
-    await desk.connection.execute(
-        "insert into flow_proposals values ($2, $1, 'Mail', null, 'n1', '{}')", account, proposal
-    )
-    # Sessions that walk what the account brings along: keys that have to be gone in time.
-    await desk.connection.execute(
-        "update sessions set kind = 'flow', flow_id = $2, flow_version = 1 where id = $1",
-        sessions[1],
-        flow,
-    )
-    await desk.connection.execute(
-        "update sessions set kind = 'proposal', flow_proposal_id = $2 where id = $1",
-        sessions[2],
-        proposal,
     )
     return sessions
+
+
+# Sessions walk what the account brings along, so that keys have to be gone in time.
+_BELONGINGS = """
+    update escalations set status = 'claimed', claimed_by = '{engineer}', claimed_at = now()
+        where session_id = '{escalated}';
+    insert into walk_steps (session_id, position, node_id, question, answer, recorded_at)
+        values ('{active}', 1, 'n1', 'Is it on?', 'Yes', now());
+    insert into recipients (account_id, reason_category, user_id)
+        values ('{account}', 'network', '{engineer}');
+    insert into articles (id, account_id, title, body)
+        values (gen_random_uuid(), '{account}', 'Mail', 'Rules.');
+    insert into ticket_events_heard (account_id, provider, event_id, recorded_at)
+        values ('{account}', 'halo', 'e1', now());
+    insert into sweeps (command_id, swept_at)
+        select command_id, now() from inbox where account_id = '{account}' limit 1;
+    insert into parked_sessions (account_id, session_id, parked_at)
+        values ('{account}', gen_random_uuid(), now());
+    insert into account_audit
+        (account_id, actor_id, actor_name, action, details, recorded_at)
+        values ('{account}', '{owner}', 'Olga', 'categories.set', '{{}}', now());
+    insert into outbox_set_aside (shard, id, topic, key, headers, why)
+        values (0, {number}, 'replies', '{resolved}', '', 'too large');
+    insert into dead_letters (id, reason, detail, topic, partition, "offset", headers,
+        account_id, session_id, command_id, recorded_at)
+        values (gen_random_uuid(), 'poison', '', 't', 0, 0, '',
+            '{account}', '{active}', gen_random_uuid(), now());
+    insert into flows (id, account_id) values ('{flow}', '{account}') on conflict do nothing;
+    insert into flow_versions (account_id, flow_id, version, title, start, nodes)
+        values ('{account}', '{flow}', 1, 'Mail', 'n1', '{{}}') on conflict do nothing;
+    insert into flow_proposals (id, account_id, title, start, nodes)
+        values ('{proposal}', '{account}', 'Mail', 'n1', '{{}}');
+    update sessions set kind = 'flow', flow_id = '{flow}', flow_version = 1
+        where id = '{escalated}';
+    update sessions set kind = 'proposal', flow_proposal_id = '{proposal}' where id = '{active}';
+"""
 
 
 async def add_managers(desk: Desk, account: str, people: Sequence[str]) -> None:
     """An owner, an admin, and one more, who is an engineer."""
     for person, role in zip(people, ("owner", "admin", "engineer"), strict=True):
         await desk.connection.execute(
-            "insert into users (id, account_id, name, email, role) values ($1, $2, 'Olga', 'o@x', $3)",
+            "insert into users (id, account_id, name, email, role)"
+            " values ($1, $2, 'Olga', 'o@x', $3)",
             person,
             account,
             role,
@@ -333,4 +332,4 @@ async def waits(desk: Desk, application: str) -> None:
             """,
             application,
         ):
-            await asyncio.sleep(0)
+            await desk.connection.execute("select pg_stat_clear_snapshot()")
