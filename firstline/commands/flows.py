@@ -46,14 +46,13 @@ def show(flow_id: _FlowId, *, version: _Version = None) -> None:
 
     Example: firstline flows show 01890a5d-ac96-774b-bcce-b302099a8057 --version 2
     """
-    from firstline.flows.tree import tree  # noqa: PLC0415
+    from firstline.flows.tree import tree, wide_enough  # noqa: PLC0415
     from firstline.looking import ask  # noqa: PLC0415
 
     with servers_and_settings() as (servers, _):
         seen = run_async(ask.flow(servers.database_url, flow_id, version))
-    console = Console(highlight=False)
-    # A pipe has no width: whoever reads it breaks lines as they like.
-    console.print(tree(seen), soft_wrap=not console.is_terminal)
+    shown = tree(seen)
+    wide_enough(shown, Console(highlight=False)).print(shown)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """A flow as a tree for people: questions branch, what follows an action stands below it."""
 
+from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
@@ -7,6 +8,10 @@ from domain.flows import Action, Article, EscalateEnd, Flow, Node, Question, Res
 from firstline.looking.inert import inert
 from storage.looking import FlowSeen
 from storage.walkables import parse_flow
+
+_ANY_WIDTH = 1_000_000
+_READABLE = 40
+"""How many columns the deepest text gets beyond its longest word."""
 
 
 def tree(seen: FlowSeen) -> Tree:
@@ -23,6 +28,17 @@ def tree(seen: FlowSeen) -> Tree:
             root.add(Text.assemble((f"{label}: ", "dim"), text))
     _add_nodes(root, parse_flow(seen.start, seen.nodes))
     return root
+
+
+def wide_enough(shown: Tree, console: Console) -> Console:
+    """A console on which nothing is cut off, however deep the questions nest.
+
+    A terminal breaks lines; a pipe has no width, and whoever reads it breaks lines as they like.
+    """
+    needed = console.measure(shown, options=console.options.update(width=_ANY_WIDTH))
+    least = min(needed.minimum + _READABLE, needed.maximum)
+    width = max(console.width, least) if console.is_terminal else needed.maximum
+    return Console(file=console.file, width=width, highlight=False)
 
 
 def _add_nodes(root: Tree, flow: Flow) -> None:

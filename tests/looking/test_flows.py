@@ -1,6 +1,7 @@
 """`firstline flows` checks, shows and exports flows, and nothing acts on who reads them."""
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from domain.flows import Action, Flow, ResolveEnd
 from firstline.catalogue_file import lint_file
 from firstline.flows.export import as_catalogue
 from firstline.flows.mermaid import flowchart
-from firstline.flows.tree import tree
+from firstline.flows.tree import tree, wide_enough
 from firstline.load import CatalogueError, load_file, read_file
 from firstline.looking import ask
+from storage.looking import FlowSeen
 from storage.walkables import parse_flow
 from tests.builders import ACME, FLOW, MAIL, PROPOSAL, an_id
 
@@ -143,6 +145,25 @@ async def test_the_tree_tells_each_node_once_in_the_order_of_walking(desk: str) 
         "│       └── → n1, above",
         "└── lost action: Nobody comes here., never reached",
     ]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_however_deep_questions_nest_nothing_is_cut_off(*, terminal: bool) -> None:
+    options = [{"id": "y", "label": "Yes", "next": ""}]
+    asked = {"type": "question", "text": "Does it ring, " * 9 + "now?", "options": options}
+    nodes = {
+        f"q{place}": asked | {"options": [options[0] | {"next": f"q{place + 1}"}]}
+        for place in range(40)
+    }
+    nodes["q40"] = {"type": "resolve", "text": "Solved."}
+    seen = FlowSeen(FLOW, ACME, "Acme", False, 1, [1], "Phones", None, "q0", json.dumps(nodes))  # noqa: FBT003 - a row
+    shown = tree(seen)
+    written = StringIO()
+    narrow = Console(width=60, file=written, force_terminal=terminal, color_system=None)
+    wide_enough(shown, narrow).print(shown)
+    lines = written.getvalue().splitlines()
+    assert lines[-1].endswith("Solved.")
+    assert sum(line.count("ring") for line in lines) == 40 * 9
 
 
 async def test_the_newest_version_is_shown_where_none_is_named(desk: str) -> None:

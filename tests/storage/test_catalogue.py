@@ -338,6 +338,7 @@ async def test_every_typo_is_told_at_once_and_by_place(desk: Desk) -> None:
         f"tickets {TICKET}, title",
         f"articles {ARTICLE}, body",
         "acounts",
+        f"flows {FLOW}",
     ]
 
 
