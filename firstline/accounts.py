@@ -27,7 +27,7 @@ class AccountError(Exception):
 async def categories(database_url: str, account_id: str, actor_id: str) -> list[str]:
     """The categories of an account, for its owners and admins. Raises `AccountError`."""
     async with _on_account(database_url, account_id) as tx:
-        found = await accounts.lock_categories(tx, account_id)
+        found = await accounts.categories(tx, account_id)
         await _administrator(tx, account_id, actor_id)
         return found
 
@@ -44,7 +44,8 @@ async def set_categories(
     except ValidationError as error:
         raise AccountError(_sentence(error)) from None
     async with _on_account(database_url, account_id) as tx:
-        before = await accounts.lock_categories(tx, account_id)
+        await accounts.lock(tx, account_id)
+        before = await accounts.categories(tx, account_id)
         actor = await _administrator(tx, account_id, actor_id)
         if before == list(names):
             return False

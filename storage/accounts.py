@@ -19,20 +19,23 @@ class NoAccount(Exception):
         super().__init__(f"there is no account {account_id}")
 
 
-async def lock_categories(tx: Transaction, account_id: str) -> list[str]:
-    """Lock the account and return its categories. Raises `NoAccount`."""
-    rows = await tx.fetch(
-        "select categories from accounts where id = $1 for no key update", account_id
-    )
+async def lock(tx: Transaction, account_id: str) -> None:
+    """Lock the account against whoever else would change it, where it is there."""
+    await tx.execute("select from accounts where id = $1 for no key update", account_id)
+
+
+async def categories(tx: Transaction, account_id: str) -> list[str]:
+    """What the account's first line takes. Raises `NoAccount`."""
+    rows = await tx.fetch("select categories from accounts where id = $1", account_id)
     if not rows:
         raise NoAccount(account_id)
     return list(rows[0]["categories"])
 
 
-async def set_categories(tx: Transaction, account_id: str, categories: Sequence[str]) -> None:
+async def set_categories(tx: Transaction, account_id: str, names: Sequence[str]) -> None:
     """Replace the categories of an account that is locked."""
     await tx.execute(
-        "update accounts set categories = $2::text[] where id = $1", account_id, list(categories)
+        "update accounts set categories = $2::text[] where id = $1", account_id, list(names)
     )
 
 

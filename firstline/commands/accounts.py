@@ -78,7 +78,7 @@ def delete_account(
     with servers_and_settings() as (servers, _):
         if not yes:
             name, counts = run_async(accounts.look(servers.database_url, account_id))
-            told = ", ".join(f"{count} {what}" for what, count in counts.items())
-            typer.confirm(f"Delete {inert(name)}, with {told}?", abort=True)
+            told = ", ".join(f"{what}: {count}" for what, count in counts.items())
+            typer.confirm(f"Delete {inert(name)} ({told})?", abort=True)
         gone = run_async(accounts.delete(servers.database_url, account_id))
-    typer.echo(f"deleted, with {gone} sessions")
+    typer.echo(f"deleted (sessions: {gone})")

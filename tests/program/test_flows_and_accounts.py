@@ -120,11 +120,11 @@ def test_an_account_is_deleted_once_that_was_said(
     ended: dict[str, Ended], installation: Installation
 ) -> None:
     asked = ended[f"account delete {ACCOUNT}"]
-    counts = "2 users, 1 flows, 0 tickets, 0 sessions"
-    assert asked.out.startswith(f"Delete Initech, with {counts}? [y/N]: ")
+    counts = "users: 2, flows: 1, tickets: 0, sessions: 0"
+    assert asked.out.startswith(f"Delete Initech ({counts})? [y/N]: ")
     assert asked.code == 1
     # It was there until then: changing its categories came after.
-    assert ended[f"account delete {ACCOUNT} --yes"] == Ended(0, "deleted, with 0 sessions\n", "")
+    assert ended[f"account delete {ACCOUNT} --yes"] == Ended(0, "deleted (sessions: 0)\n", "")
     with psycopg.connect(installation.database_url) as connection:
         found = connection.execute("select from accounts where id = %s", [ACCOUNT]).fetchall()
     assert found == []
