@@ -63,9 +63,14 @@ def _faults_of_entries(content: object, sections: Sequence[str] = ()) -> list[st
         return [
             _sentence(detail, content)
             for detail in error.errors(include_url=False, include_input=False)
-            if not sections or not detail["loc"] or detail["loc"][0] in sections
+            if not sections or _is_of_the_file(detail) or detail["loc"][0] in sections
         ]
     return []
+
+
+def _is_of_the_file(detail: ErrorDetails) -> bool:
+    """Whether it is about no entry: a section that is none, or something that is no file at all."""
+    return len(detail["loc"]) <= 1
 
 
 def _faults_of_walks(content: object, judge: Callable[[Flow], list[str]]) -> Iterator[str]:

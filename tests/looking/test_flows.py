@@ -105,6 +105,11 @@ def test_loading_tells_of_every_walk_that_cannot_end_and_lets_a_lost_node_be(
     assert read_file(a_file(tmp_path, catalogue(a_flow()))).flows
 
 
+def test_a_section_that_is_misspelt_is_told(tmp_path: Path) -> None:
+    _, problems = lint_file(a_file(tmp_path, {"flow": [a_flow()]}))
+    assert problems == ["flow: Extra inputs are not permitted"]
+
+
 @pytest.mark.parametrize(
     "flows", ["none", [7], [{"nodes": 7}], [{"start": "a", "nodes": {"a": 7}}], {}]
 )
