@@ -87,7 +87,19 @@ def is_end(node: Node) -> bool:
 
 
 def faults(flow: Flow) -> list[str]:
-    """Everything that keeps a walk from reaching an end, as sentences; nothing where it is sound.
+    """Everything that is wrong with a flow, as sentences; nothing where it is sound.
+
+    That is `breaks`, and nodes that no walk comes to: they do no harm, and nobody meant them.
+    """
+    if flow.start not in flow.nodes:
+        return breaks(flow)
+    met = set(reachable(flow))
+    unmet = [f"{name!r} is never reached" for name in flow.nodes if name not in met]
+    return [*breaks(flow), *unmet]
+
+
+def breaks(flow: Flow) -> list[str]:
+    """Everything that keeps a walk from reaching an end, as sentences.
 
     Circles are allowed, as in "try again", as long as every node in them can leave.
     """
@@ -100,10 +112,19 @@ def faults(flow: Flow) -> list[str]:
         if following not in flow.nodes
     ]
     ending = _reaching_an_end(flow)
-    found += [f"{name!r} never reaches an end" for name in flow.nodes if name not in ending]
-    reachable = _reachable(flow)
-    found += [f"{name!r} is never reached" for name in flow.nodes if name not in reachable]
-    return found
+    return found + [f"{name!r} never reaches an end" for name in flow.nodes if name not in ending]
+
+
+def reachable(flow: Flow) -> list[str]:
+    """The nodes that a walk may come to, the nearest to the start first."""
+    met = {flow.start: None}
+    waiting = deque(met)
+    while waiting:
+        for following in leads_to(flow.nodes[waiting.popleft()]):
+            if following in flow.nodes and following not in met:
+                met[following] = None
+                waiting.append(following)
+    return list(met)
 
 
 def leads_to(node: Node) -> Iterator[str]:
@@ -115,17 +136,6 @@ def leads_to(node: Node) -> Iterator[str]:
             yield following
         case ResolveEnd() | EscalateEnd():
             return
-
-
-def _reachable(flow: Flow) -> set[str]:
-    seen = {flow.start}
-    waiting = deque(seen)
-    while waiting:
-        for following in leads_to(flow.nodes[waiting.popleft()]):
-            if following in flow.nodes and following not in seen:
-                seen.add(following)
-                waiting.append(following)
-    return seen
 
 
 def _reaching_an_end(flow: Flow) -> set[str]:

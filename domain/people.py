@@ -68,3 +68,10 @@ def engineer(user: User | None, account_id: str) -> Actor | None:
     if user is None or user.deleted or user.account_id != account_id:
         return None
     return Actor(user.id, user.name) if user.role is Role.ENGINEER else None
+
+
+def administrator(user: User | None, account_id: str) -> Actor | None:
+    """The user as an owner or admin of the account, or None."""
+    if user is None or user.deleted or user.account_id != account_id:
+        return None
+    return Actor(user.id, user.name) if user.role in {Role.ADMIN, Role.OWNER} else None

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from firstline.commands import looking, setting_up, traffic, working
+from firstline.commands import accounts, flows, looking, setting_up, traffic, working
 
 app = typer.Typer(
     name="firstline",
@@ -33,6 +33,8 @@ for command in (
     setting_up.contracts,
 ):
     app.command()(command)
+for group in (flows.app, accounts.categories, accounts.account):
+    app.add_typer(group)
 
 
 def main() -> None:

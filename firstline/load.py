@@ -1,16 +1,9 @@
 """Loading a catalogue file: accounts, people, flows, proposals, tickets and articles."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
-import yaml
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
+from firstline.catalogue_file import read_file
 from schemas.catalogue import Catalogue, User
 from schemas.fields import Time
 from storage.catalogue import CatalogueError, Loaded, load
@@ -33,105 +26,6 @@ async def load_file(path: Path, database_url: str) -> Loaded:
             return await load(tx, rows)
     finally:
         await engine.dispose()
-
-
-def read_file(path: Path) -> Catalogue:
-    """Read and check a catalogue file, JSON or YAML by its suffix, without a database."""
-    parse = _PARSERS.get(path.suffix.lower())
-    if parse is None:
-        problem = f"{path.name}: a catalogue is a .json, .yaml or .yml file"
-        raise CatalogueError([problem])
-    try:
-        content = parse(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        problem = f"{path.name} cannot be read: {error}"
-        raise CatalogueError([problem]) from error
-    try:
-        return Catalogue.model_validate(content)
-    except ValidationError as error:
-        problems = [
-            _sentence(detail, content)
-            for detail in error.errors(include_url=False, include_input=False)
-        ]
-        raise CatalogueError(problems) from None
-
-
-def _parse_json(text: str) -> object:
-    return json.loads(text, object_pairs_hook=_object)
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Refuse a doubled key: the second node of a name would silently replace the first."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        doubled = next(name for name in names if names.count(name) > 1)
-        msg = f"{doubled!r} is there more than once in one object"
-        raise ValueError(msg)
-    return found
-
-
-class _YamlLoader(yaml.SafeLoader):
-    """YAML's safe subset, where times stay text and a doubled key is an error."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - the base class declares it like this
-        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 - its own
-        node = super().compose_mapping_node(anchor)
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            if key.value in seen:
-                problem = f"{key.value!r} is there more than once in one mapping"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-            seen.add(key.value)
-        return node
-
-
-def _parse_yaml(text: str) -> object:
-    return yaml.load(text, Loader=_YamlLoader)  # noqa: S506 - it is a SafeLoader
-
-
-_PARSERS: Mapping[str, Callable[[str], object]] = MappingProxyType(
-    {".json": _parse_json, ".yaml": _parse_yaml, ".yml": _parse_yaml}
-)
-
-
-def _sentence(detail: ErrorDetails, content: object) -> str:
-    """Say where and what: ``users 9d2f…, role: Input should be …``."""
-    where = _path(detail["loc"], content)
-    what = detail["msg"].removeprefix("Value error, ")
-    return f"{where}: {what}" if where else f"The file: {what}"
-
-
-def _path(location: Sequence[int | str], content: object) -> str:
-    """The section, the entry's id or place, and the path within the entry."""
-    section, *rest = location or ("",)
-    if not rest:
-        return str(section)
-    entries = content[section] if isinstance(content, Mapping) else ()
-    place, *rest = rest
-    entry = entries[place] if isinstance(entries, list) and isinstance(place, int) else {}
-    id_ = entry.get("id") if isinstance(entry, Mapping) else None
-    named = f"{section} {id_}" if isinstance(id_, str) else f"{section}[{place}]"
-    return ", ".join([named, ".".join(_within(rest, entry))] if rest else [named])
-
-
-def _within(location: Sequence[int | str], entry: object) -> Iterator[str]:
-    """The parts of a path that are in the file: pydantic adds the names of types it tried."""
-    here: Any = entry
-    for number, part in enumerate(location, 1):
-        is_there = (isinstance(here, Mapping) and part in here) or (
-            isinstance(here, list) and isinstance(part, int)
-        )
-        if is_there:
-            here = here[part]
-        if is_there or number == len(location):
-            yield str(part)
 
 
 def _rows(catalogue: Catalogue) -> Rows:

@@ -80,9 +80,13 @@ async def _consume(worker: Worker, slot: Slot) -> None:
 async def run_relay(
     servers: Servers, settings: Settings, *, accept_lost_progress: bool = False
 ) -> None:
-    """Relay alone, until SIGTERM or SIGINT. Raises `producers.relay.ProgressLost`."""
+    """Relay alone, until SIGTERM or SIGINT.
+
+    Raises what a person has to see to: see `firstline.check` and `producers.relay`.
+    """
     signals = Signals()
     _stop_on_signals(signals.stop)
+    await preconditions(servers, settings)
     engine = connect(servers.database_url)
     try:
         await relay_forever(

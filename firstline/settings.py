@@ -1,10 +1,17 @@
 """Settings, from the environment: every variable begins with ``FIRSTLINE_``."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from firstline.servers.addresses import (
+    KAFKA_FORM,
+    POSTGRES_FORM,
+    is_kafka_address,
+    is_postgres_address,
+)
 from producers.kafka import Kafka
 
 _TOPIC_NAME = r"^[A-Za-z0-9._-]{0,180}$"
@@ -56,6 +63,16 @@ class Settings(BaseSettings):
     walk_steps: int = Field(500, ge=1, le=500, description="The most steps of a walk.")
     ai_nodes: int = Field(12, ge=1, le=500, description="The most nodes of an AI-built walk.")
 
+    @field_validator("kafka_bootstrap")
+    @classmethod
+    def _kafka_s_address(cls, bootstrap: str | None) -> str | None:
+        return _checked(bootstrap, is_kafka_address, KAFKA_FORM)
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres_address(cls, url: str | None) -> str | None:
+        return _checked(url, is_postgres_address, POSTGRES_FORM)
+
     @field_validator("log_level")
     @classmethod
     def _known_level(cls, level: str) -> str:
@@ -67,3 +84,13 @@ class Settings(BaseSettings):
     def kafka(self, bootstrap: str) -> Kafka:
         """Kafka at that address, with this deployment's prefix."""
         return Kafka(bootstrap, self.topic_prefix)
+
+
+def _checked(address: str | None, is_one: Callable[[str], bool], form: str) -> str | None:
+    """The address, None where it is empty. Its ValueError does not repeat it: it has a password."""
+    if address is None or not address.strip():
+        return None
+    if not is_one(address.strip()):
+        msg = f"an address is written {form}"
+        raise ValueError(msg)
+    return address.strip()

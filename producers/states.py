@@ -34,6 +34,11 @@ def message(session: Born) -> Message:
     return Message(topics.SESSION_STATE, origin.session_id.encode(), to_json(value), JSON_HEADERS)
 
 
+def tombstone(session_id: str) -> Message:
+    """The end of what the topic keeps of a session: its account is gone."""
+    return Message(topics.SESSION_STATE, session_id.encode(), None, JSON_HEADERS)
+
+
 def _escalation(session: Escalated) -> dict[str, object]:
     standing = session.escalation
     shown: dict[str, object] = {"status": escalation_status(standing)}

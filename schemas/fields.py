@@ -5,6 +5,7 @@ cannot store it in text.
 """
 
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -49,6 +50,15 @@ def _within_a_double(number: int) -> int:
     return number
 
 
+def _each_once(names: list[str]) -> list[str]:
+    """Refuse what is there more than once."""
+    for name, times in Counter(names).items():
+        if times > 1:
+            msg = f"{name!r} is there more than once"
+            raise ValueError(msg)
+    return names
+
+
 FIRST_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 AFTER_LAST_MOMENT = datetime(2101, 1, 1, tzinfo=UTC)
 
@@ -75,6 +85,7 @@ ReasonCategory = Annotated[str, StringConstraints(min_length=1, max_length=30, p
 Answer = Annotated[str, StringConstraints(min_length=1, max_length=4_000, pattern=_NO_NUL)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=_NO_NUL)]
 TextOrEmpty = Annotated[str, StringConstraints(max_length=20_000, pattern=_NO_NUL)]
+Categories = Annotated[list[Category], AfterValidator(_each_once)]
 CategoryOrEmpty = Annotated[str, StringConstraints(max_length=100, pattern=_NO_NUL)]
 TicketId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_NUL)]
 Correlation = Annotated[str, StringConstraints(max_length=128, pattern=_NO_NUL)]

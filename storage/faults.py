@@ -16,6 +16,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 _AGAIN_CODES = ("23505", "23503", "40001", "40P01", "55P03")
 _WAIT_CLASSES = ("08", "53", "55", "57", "58")
+# A server that only reads was just demoted, or is not promoted yet: whoever follows will write.
+_WAIT_CODES = ("25006",)
 _OWN_CLASSES = ("22", "54")
 _OWN_CODES = ("23502", "23514")
 
@@ -66,7 +68,7 @@ def describe(error: BaseException) -> str:
 def _of_state(state: str, error: BaseException) -> Fault:
     if state in _AGAIN_CODES or isinstance(error, asyncpg.InvalidCachedStatementError):
         return Fault.AGAIN
-    if state[:2] in _WAIT_CLASSES:
+    if state[:2] in _WAIT_CLASSES or state in _WAIT_CODES:
         return Fault.WAIT
     if state[:2] in _OWN_CLASSES or state in _OWN_CODES:
         return Fault.OWN

@@ -1,4 +1,4 @@
-"""Questions that people ask of the database: one session in full, and who waits for an engineer.
+"""Questions that people ask of the database: a session in full, a flow, who waits for an engineer.
 
 Nothing here locks. Rows come back as dictionaries, ids as text, notes as JSON text.
 """
@@ -25,6 +25,45 @@ class SessionSeen:
     audit: list[Row]
     escalation: Row | None
     parked: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSeen:
+    """A version of a flow; ``nodes`` is their JSON text, ``versions`` are those there are."""
+
+    id: str
+    account_id: str
+    account: str
+    archived: bool
+    version: int
+    versions: list[int]
+    title: str
+    category: str | None
+    start: str
+    nodes: str
+
+
+async def flow(tx: Transaction, flow_id: str, version: int | None) -> FlowSeen | None:
+    """A version of a flow, the newest where none is named; None where there is none such."""
+    rows = await tx.fetch(
+        """
+        select f.id::text, f.account_id::text, a.name, f.archived, v.version,
+            array(
+                select x.version from flow_versions x
+                where x.account_id = f.account_id and x.flow_id = f.id order by x.version
+            ),
+            v.title, v.category, v.start, v.nodes::text
+        from flows f
+        join accounts a on a.id = f.account_id
+        join flow_versions v on v.account_id = f.account_id and v.flow_id = f.id
+        where f.id = $1 and ($2::int is null or v.version = $2)
+        order by v.version desc
+        limit 1
+        """,
+        flow_id,
+        version,
+    )
+    return FlowSeen(*rows[0]) if rows else None
 
 
 async def session(tx: Transaction, session_id: str) -> SessionSeen | None:

@@ -28,6 +28,7 @@ from firstline.check.layout import layout, retention, uneven
 from firstline.check.progress import positions, waiting
 from firstline.check.role import role
 from firstline.servers import Servers
+from firstline.servers.addresses import POSTGRES_FORM
 from firstline.settings import Settings
 from producers.kafka import Kafka
 from producers.topics import ALL
@@ -37,11 +38,10 @@ __all__ = ["Finding", "Level", "NotReady", "check", "preconditions"]
 
 _CONNECT_SECONDS = 5.0
 _KAFKA_SECONDS = 20.0
-_FORM = "postgresql://user:password@host:port/name"
 
 
 class NotReady(Exception):
-    """Consuming now would break the promise; the message says why, and what to do."""
+    """Working now would break the promise; the message says why, and what to do."""
 
 
 async def check(servers: Servers, settings: Settings) -> list[Finding]:
@@ -53,7 +53,7 @@ async def check(servers: Servers, settings: Settings) -> list[Finding]:
 
 
 async def preconditions(servers: Servers, settings: Settings) -> None:
-    """Make sure that a worker which starts now can keep the promise.
+    """Make sure that a worker or a relay which starts now can keep the promise.
 
     Topics are there and evenly partitioned, the inbox remembers for as long as Kafka keeps, the
     schema is this program's. Raises `NotReady` with everything that is not so, and what
@@ -111,7 +111,7 @@ async def _look_at_postgres(
         async with _postgres(database_url) as connection:
             return await _postgres_findings(connection, kafka, cluster)
     except (asyncpg.ClientConfigurationError, ValueError):
-        says, todo = f"has no address that is {_FORM}", "mend FIRSTLINE_DATABASE_URL"
+        says, todo = f"has no address that is {POSTGRES_FORM}", "mend FIRSTLINE_DATABASE_URL"
     except asyncpg.PostgresError as error:
         says = f"refuses this program at {address} ({describe(error)})"
     except (OSError, TimeoutError, asyncpg.InterfaceError, KafkaError) as error:

@@ -12,6 +12,7 @@ NEEDED = MappingProxyType(
         "alembic_version": (),
         # Locked against deletion by who starts a session; a lock takes the right to update.
         "accounts": ("update",),
+        "account_audit": (),
         "users": (),
         "recipients": (),
         "flows": (),
@@ -40,8 +41,8 @@ NEEDED = MappingProxyType(
         "relay_shards": ("insert", "update"),
     }
 )
-"""What worker and relay do with each table besides reading it. Loading a catalogue and migrating
-are done as the owner."""
+"""What worker and relay do with each table besides reading it. Migrating, loading a
+catalogue, changing categories and deleting an account are done as the owner."""
 
 
 async def role(connection: asyncpg.Connection) -> list[Finding]:

@@ -42,4 +42,4 @@ def run_async(work: Coroutine[Any, Any, _T]) -> _T:
 def _settings_fault(error: ValidationError) -> str:
     first = error.errors(include_input=False, include_url=False)[0]
     name = "_".join(("FIRSTLINE", *(str(part) for part in first["loc"]))).upper()
-    return f"{name}: {first['msg']}"
+    return f"{name}: {first['msg'].removeprefix('Value error, ')}"

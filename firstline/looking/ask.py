@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from storage import looking
 from storage.database import begin, connect
-from storage.looking import Row, SessionSeen
+from storage.looking import FlowSeen, Row, SessionSeen
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -16,7 +16,7 @@ class NothingToShow(Exception):
 
 async def session(database_url: str, session_id: str) -> SessionSeen:
     """Everything about one session. Raises `NothingToShow`."""
-    _check_id(session_id)
+    check_id(session_id)
     engine = connect(database_url, pool_size=1)
     try:
         async with begin(engine) as tx:
@@ -29,10 +29,26 @@ async def session(database_url: str, session_id: str) -> SessionSeen:
     return seen
 
 
+async def flow(database_url: str, flow_id: str, version: int | None) -> FlowSeen:
+    """One version of a flow, the newest where none is named. Raises `NothingToShow`."""
+    check_id(flow_id)
+    engine = connect(database_url, pool_size=1)
+    try:
+        async with begin(engine) as tx:
+            seen = await looking.flow(tx, flow_id, version)
+    finally:
+        await engine.dispose()
+    if seen is None:
+        what = "flow" if version is None else f"version {version} of a flow"
+        msg = f"there is no {what} {flow_id}"
+        raise NothingToShow(msg)
+    return seen
+
+
 async def queue(database_url: str, account_id: str | None) -> list[Row]:
     """Who waits, of one account or of all. Raises `NothingToShow`."""
     if account_id is not None:
-        _check_id(account_id)
+        check_id(account_id)
     engine = connect(database_url, pool_size=1)
     try:
         async with begin(engine) as tx:
@@ -41,7 +57,8 @@ async def queue(database_url: str, account_id: str | None) -> list[Row]:
         await engine.dispose()
 
 
-def _check_id(text: str) -> None:
+def check_id(text: str) -> None:
+    """Raise `NothingToShow` where the text is no canonical id."""
     if not _ID.fullmatch(text):
         msg = f"{text!r} is no id: ids are lower-case, 8-4-4-4-12"
         raise NothingToShow(msg)

@@ -1,10 +1,20 @@
 """Where Kafka and Postgres are reached, and how somebody else's are named."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
 KAFKA_VARIABLE = "FIRSTLINE_KAFKA_BOOTSTRAP"
 DATABASE_VARIABLE = "FIRSTLINE_DATABASE_URL"
+KAFKA_FORM = "host:port, or several of them with commas between"
+POSTGRES_FORM = "postgresql://user:password@host:port/name"
+
+# A name, an IPv4 address, or an IPv6 address in brackets; 9092 is meant where no port is named.
+_KAFKA_ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
+_PORTS = range(1, 65_536)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +57,18 @@ def given(environ: Mapping[str, str]) -> Servers | None:
         "to have firstline start some."
     )
     raise NoServers(message)
+
+
+def is_kafka_address(text: str) -> bool:
+    """Whether a Kafka client can make something of it."""
+    found = [_KAFKA_ADDRESS.fullmatch(one.strip()) for one in text.split(",")]
+    return all(one is not None and int(one["port"] or 9092) in _PORTS for one in found)
+
+
+def is_postgres_address(text: str) -> bool:
+    """Whether it is a URL of Postgres: another scheme would be taken for one without a word."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        return False
+    return url.drivername in {"postgresql", "postgres"} and (url.port or 5432) in _PORTS

@@ -5,6 +5,7 @@ column means to who reads it. Views are left out: nobody writes through them.
 """
 
 from storage.tables.catalogue import (
+    account_audit,
     accounts,
     articles,
     flow_proposals,
@@ -31,6 +32,7 @@ from storage.tables.metadata import metadata
 from storage.tables.sessions import audit_log, escalations, session_notes, sessions, walk_steps
 
 __all__ = [
+    "account_audit",
     "accounts",
     "articles",
     "attempts",

@@ -3,11 +3,13 @@
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     Computed,
     ForeignKeyConstraint,
+    Identity,
     Index,
     Integer,
     PrimaryKeyConstraint,
@@ -188,4 +190,22 @@ articles = Table(
     _words(_ARTICLE_WORDS),
     PrimaryKeyConstraint("id", name="articles_pkey"),
     Index("articles_by_account", "account_id"),
+)
+
+# Who changed the account itself.
+account_audit = Table(
+    "account_audit",
+    metadata,
+    Column("id", BigInteger, Identity(always=True)),
+    account_id("account_audit"),
+    Column("actor_id", ID, nullable=False),
+    # as it was then: people change their names
+    Column("actor_name", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    # what there was before, and after
+    Column("details", JSONB, nullable=False),
+    Column("recorded_at", MOMENT, nullable=False),
+    PrimaryKeyConstraint("id", name="account_audit_pkey"),
+    CheckConstraint("action in ('categories.set')", name="account_audit_action_check"),
+    Index("account_audit_by_account", "account_id"),
 )

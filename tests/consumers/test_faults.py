@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumers import save
 from consumers.isolate import DeploymentWrong, Unavailable
+from firstline.errors import explain
 from storage.database import begin, connect
 from storage.faults import Fault, classify, describe
 from tests.builders import ACME, FLOW, NOW, TECH, an_id
@@ -226,6 +227,23 @@ async def test_a_server_that_is_not_there_is_waited_for(desk: Desk, database_url
     assert await desk.letters() == []
 
 
+async def test_a_server_that_only_reads_is_waited_for(desk: Desk, database_url: str) -> None:
+    """As one does that was demoted a moment ago."""
+    await desk.connection.execute(
+        f"alter database {make_url(database_url).database} set default_transaction_read_only = on"
+    )
+    batch = desk.batch(one := start())
+    with pytest.raises(Unavailable, match="25006"):
+        await desk.applier.apply(batch, NOW)
+    assert await desk.letters() == []
+    await desk.connection.execute(
+        f"alter database {make_url(database_url).database} set default_transaction_read_only = off"
+    )
+    await desk.engine.dispose()
+    await desk.applier.apply(batch, NOW)
+    assert await desk.answers() == outcomes([one])
+
+
 async def test_a_race_without_an_end_is_waited_for(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,6 +279,22 @@ async def test_a_database_that_is_not_as_it_should_be_stops_the_worker(
     assert await desk.letters() == []
 
 
+@pytest.mark.parametrize(
+    ("database", "username", "state"), [("nowhere", None, "3D000"), (None, "nobody", "28")]
+)
+async def test_a_server_that_lets_nobody_in_is_no_matter_of_the_schema(
+    desk: Desk, database_url: str, database: str | None, username: str | None, state: str
+) -> None:
+    elsewhere = make_url(database_url).set(database=database, username=username)
+    engine = connect(elsewhere.render_as_string(hide_password=False))
+    with pytest.raises(DeploymentWrong, match=state) as stopped:
+        await Desk(engine, desk.connection).apply(start())
+    await engine.dispose()
+    sentence = explain(stopped.value)
+    assert sentence is not None
+    assert sentence.endswith("; look at FIRSTLINE_DATABASE_URL")
+
+
 # -- the classes, statement by statement ------------------------------------------------------
 
 OWN, AGAIN, WAIT, STOP = Fault.OWN, Fault.AGAIN, Fault.WAIT, Fault.STOP
@@ -281,6 +315,7 @@ STATEMENTS = {
     "set local statement_timeout = '1ms'; select pg_sleep(1)": WAIT,
     "select pg_terminate_backend(pg_backend_pid())": WAIT,
     "select pg_cancel_backend(pg_backend_pid())": WAIT,
+    "set transaction read only; delete from positions": WAIT,
     "select * from nowhere": STOP,
     "select nothing from accounts": STOP,
     "select no_such_function()": STOP,
@@ -325,6 +360,7 @@ async def test_a_value_that_the_driver_refuses_is_the_record_s_own_fault(
         (asyncpg.DeadlockDetectedError(), AGAIN),
         (asyncpg.StatementTooComplexError(), OWN),
         (asyncpg.InsufficientPrivilegeError(), STOP),
+        (asyncpg.InvalidPasswordError(), STOP),
         (RuntimeError(CANARY), OWN),
         (RecursionError(), OWN),
         (KeyError(CANARY), OWN),

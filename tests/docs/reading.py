@@ -3,6 +3,12 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from firstline.cli import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -43,6 +49,19 @@ def rows(text: str) -> Iterator[list[str]]:
 def quoted(cell: str) -> list[str]:
     """What stands in backquotes."""
     return re.findall(r"`([^`]+)`", cell)
+
+
+def all_commands() -> dict[str, Any]:
+    """The commands of the program by what is typed: those of a group with the group's name."""
+    program = typer.main.get_command(app)
+    assert isinstance(program, TyperGroup)
+    found: dict[str, Any] = {}
+    for name, command in program.commands.items():
+        if isinstance(command, TyperGroup):
+            found |= {f"{name} {one}": below for one, below in command.commands.items()}
+        else:
+            found[name] = command
+    return found
 
 
 def links(text: str) -> list[str]:

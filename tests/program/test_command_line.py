@@ -10,11 +10,11 @@ import psycopg
 import pytest
 from psycopg import sql
 from sqlalchemy import make_url
-from typer.main import get_command
 from typer.testing import CliRunner
 
 from firstline.cli import app
 from firstline.servers import Servers
+from tests.docs.reading import all_commands
 from tests.outside.client import read_to_the_end
 from tests.outside.commands import command, encode
 from tests.outside.program import Installation
@@ -24,7 +24,7 @@ from tests.program.running import Ended
 DATABASE, KAFKA, PREFIX = (
     f"FIRSTLINE_{name}" for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP", "TOPIC_PREFIX")
 )
-COMMANDS = sorted(getattr(get_command(app), "commands"))  # noqa: B009 - typer does not say so
+COMMANDS = sorted(all_commands())
 
 
 # -- help -------------------------------------------------------------------------------------
@@ -32,7 +32,7 @@ COMMANDS = sorted(getattr(get_command(app), "commands"))  # noqa: B009 - typer d
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_and_an_example(name: str) -> None:
-    shown = CliRunner().invoke(app, [name, "--help"])
+    shown = CliRunner().invoke(app, [*name.split(), "--help"])
     assert shown.exit_code == 0
     assert re.search(rf"Example: (?:[A-Z_]+=\S+ )*firstline {name}\b", shown.output)
 
@@ -40,7 +40,7 @@ def test_every_command_has_help_and_an_example(name: str) -> None:
 def test_without_a_command_the_commands_are_listed() -> None:
     shown = CliRunner().invoke(app, [])
     assert shown.exit_code == 2
-    assert [name for name in COMMANDS if f"  {name} " not in shown.output] == []
+    assert [name for name in COMMANDS if f"  {name.split()[0]} " not in shown.output] == []
 
 
 # -- errors -----------------------------------------------------------------------------------
@@ -72,12 +72,31 @@ CASES = {
         "worker", f"{DATABASE} is set and {KAFKA} is not: set both .*", environment={KAFKA: None}
     ),
     "the database's address is none": Case(
-        "load catalogue.json", f"{DATABASE} is no address of Postgres, as postgresql://.* is",
-        environment={DATABASE: "nonsense"},
+        "load catalogue.json", f".*{DATABASE}: an address is written postgresql://.*", 2,
+        {DATABASE: "nonsense"},
+    ),
+    "the database's address has no number for a port": Case(
+        "migrate", f".*{DATABASE}: an address is written postgresql://.*", 2,
+        {DATABASE: "postgresql://firstline:secret@localhost:port/firstline"},
+    ),
+    "the database is another program's": Case(
+        "migrate", f".*{DATABASE}: an address is written postgresql://.*", 2,
+        {DATABASE: "mysql://firstline:secret@localhost/firstline"},
+    ),
+    "Kafka's address has no number for a port": Case(
+        "topics", f".*{KAFKA}: an address is written host:port, or .*", 2,
+        {KAFKA: "localhost:port"},
     ),
     "the database is not there": Case(
-        "worker", "Postgres answers InvalidCatalogNameError 3D000",
+        "worker", f"Postgres answers InvalidCatalogNameError 3D000; look at {DATABASE}",
         environment={DATABASE: "{nowhere}"},
+    ),
+    "the relay's database was never migrated": Case(
+        "relay", ".*run `firstline migrate`", environment={DATABASE: "{empty}"}
+    ),
+    "the relay's topics are missing": Case(
+        "relay", ".*relay-progress.*missing; run `firstline topics`",
+        environment={PREFIX: "nobody."},
     ),
     "the database was never migrated": Case(
         "worker", ".*run `firstline migrate`", environment={DATABASE: "{empty}"}

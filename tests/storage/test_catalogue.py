@@ -42,6 +42,10 @@ NODES: Json = {
     "done": {"type": "resolve", "text": "Solved."},
     "esc": {"type": "escalate", "reason_category": "beyond_scope", "text": "Hand over."},
 }
+WAYS: list[Json] = [
+    {"id": "y", "label": "Yes", "next": "n9"},
+    {"id": "n", "label": "No", "next": "esc"},
+]
 NOTHING = Counts(0, 0, 0)
 
 
@@ -334,16 +338,17 @@ async def test_every_typo_is_told_at_once_and_by_place(desk: Desk) -> None:
         f"tickets {TICKET}, title",
         f"articles {ARTICLE}, body",
         "acounts",
+        f"flows {FLOW}",
     ]
 
 
 @pytest.mark.parametrize(
     ("sections", "problem"),
     [
-        ({"flows": [{"start": "n0"}]}, f"flows {FLOW}: start names no node: n0"),
+        ({"flows": [{"start": "n0"}]}, f"flows {FLOW}: the start 'n0' is not one of the nodes"),
         (
-            {"flows": [{"nodes": NODES | {"n2": NODES["n2"] | {"next": "n9"}}}]},
-            f"flows {FLOW}: node n2 leads to no node: n9",
+            {"flows": [{"nodes": NODES | {"n1": NODES["n1"] | {"options": WAYS}}}]},
+            f"flows {FLOW}: 'n1' leads to 'n9', which is not one of the nodes",
         ),
         ({"flows": [{}, {}]}, f"flows: version 1 of {FLOW} is there more than once"),
         (

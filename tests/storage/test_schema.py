@@ -137,6 +137,7 @@ async def test_a_session_may_work_on_each_kind_of_ticket(tx: asyncpg.Connection,
         ("users", "role", {}),
         ("escalations", "status", {"claimed_by": ENGINEER, "claimed_at": NOW}),
         ("audit_log", "action", {}),
+        ("account_audit", "action", {}),
         ("dead_letters", "reason", {}),
         ("dead_letters", "status", {}),
     ],
@@ -150,6 +151,7 @@ async def test_a_check_of_its_own_refuses_every_other_word(
         "users": a_user(id=COMMAND),
         "escalations": an_escalation(),
         "audit_log": an_audit(),
+        "account_audit": an_account_audit(),
         "dead_letters": a_dead_letter(),
     }
     row = rows[table] | more | {column: "other"}
@@ -328,6 +330,7 @@ async def test_an_account_takes_all_it_has_along(tx: asyncpg.Connection) -> None
         ),
     )
     await insert(tx, "audit_log", **an_audit())
+    await insert(tx, "account_audit", **an_account_audit())
     await insert(tx, "ticket_events_heard", **a_ticket_event())
 
     await tx.execute("delete from accounts where id = $1", ACME)
@@ -341,6 +344,7 @@ async def test_an_account_takes_all_it_has_along(tx: asyncpg.Connection) -> None
     assert set(left) == {
         *("recipients", "tickets", "articles", "flow_proposals", "ticket_events_heard"),
         *("sessions", "walk_steps", "session_notes", "escalations", "audit_log"),
+        "account_audit",
     }
     assert set(left.values()) == {0}
 
@@ -511,6 +515,18 @@ def an_audit(**more: object) -> dict[str, object]:
         "actor_id": TECH,
         "actor_name": "Terry",
         "action": "session.resolve",
+        "details": "{}",
+        "recorded_at": NOW,
+    }
+    return audit | more
+
+
+def an_account_audit(**more: object) -> dict[str, object]:
+    audit: dict[str, object] = {
+        "account_id": ACME,
+        "actor_id": TECH,
+        "actor_name": "Terry",
+        "action": "categories.set",
         "details": "{}",
         "recorded_at": NOW,
     }

@@ -1,0 +1,121 @@
+"""What people who run accounts do with them: read and change categories, end an account."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from pydantic import TypeAdapter, ValidationError
+
+from domain.people import Actor, administrator
+from firstline.looking.ask import check_id
+from producers import states
+from producers.topics import MESSAGE_LIMIT
+from schemas.fields import Categories
+from storage import accounts, outbox, people
+from storage.database import Transaction, begin, connect
+from storage.faults import Fault, classify
+
+_CATEGORIES: TypeAdapter[list[str]] = TypeAdapter(Categories)
+_TRIES = 3
+
+
+class AccountError(Exception):
+    """What is asked of an account cannot be done, and nothing was; the message says why."""
+
+
+async def categories(database_url: str, account_id: str, actor_id: str) -> list[str]:
+    """The categories of an account, for its owners and admins. Raises `AccountError`."""
+    async with _on_account(database_url, account_id) as tx:
+        found = await accounts.categories(tx, account_id)
+        await _administrator(tx, account_id, actor_id)
+        return found
+
+
+async def set_categories(
+    database_url: str, account_id: str, actor_id: str, names: Sequence[str]
+) -> bool:
+    """Replace the categories, as one of the account's owners or admins; False where they are so.
+
+    Raises `AccountError`.
+    """
+    try:
+        _CATEGORIES.validate_python(list(names), strict=True)
+    except ValidationError as error:
+        raise AccountError(_sentence(error)) from None
+    async with _on_account(database_url, account_id) as tx:
+        await accounts.lock(tx, account_id)
+        before = await accounts.categories(tx, account_id)
+        actor = await _administrator(tx, account_id, actor_id)
+        if before == list(names):
+            return False
+        await accounts.set_categories(tx, account_id, names)
+        change = {"before": before, "after": list(names)}
+        await accounts.add_audit(tx, account_id, actor, "categories.set", change, datetime.now(UTC))
+        return True
+
+
+async def look(database_url: str, account_id: str) -> tuple[str, Mapping[str, int]]:
+    """The account's name, and how much it has of what. Raises `AccountError`."""
+    async with _on_account(database_url, account_id) as tx:
+        return await accounts.name(tx, account_id), await accounts.count(tx, account_id)
+
+
+async def delete(database_url: str, account_id: str) -> int:
+    """Delete an account with all that it has, in one transaction; return how many sessions went.
+
+    What its sessions have in the outbox goes out before their tombstones: it was staged under a
+    share of the account's lock, so its ids are lower. Raises `AccountError`.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            return await _delete(database_url, account_id)
+        except Exception as error:
+            # A batch took the locks in another order; it tries again as well.
+            if classify(error) is not Fault.AGAIN:
+                raise
+        await asyncio.sleep(0.1)
+    return await _delete(database_url, account_id)
+
+
+async def _delete(database_url: str, account_id: str) -> int:
+    gone = 0
+    async with _on_account(database_url, account_id) as tx:
+        await accounts.lock_for_deletion(tx, account_id)
+        async for sessions in accounts.sessions(tx, account_id):
+            await outbox.stage(tx, [states.tombstone(one) for one in sessions], MESSAGE_LIMIT)
+            await accounts.delete_sessions(tx, sessions)
+            gone += len(sessions)
+        await accounts.delete(tx, account_id)
+    return gone
+
+
+@asynccontextmanager
+async def _on_account(database_url: str, account_id: str) -> AsyncIterator[Transaction]:
+    """A transaction about an account that exists."""
+    check_id(account_id)
+    # Under a name of its own: a worker that waits for it must not take it for a stopped one.
+    engine = connect(database_url, pool_size=1, application_name="firstline-accounts")
+    try:
+        async with begin(engine) as tx:
+            yield tx
+    except accounts.NoAccount as error:
+        raise AccountError(str(error)) from None
+    finally:
+        await engine.dispose()
+
+
+async def _administrator(tx: Transaction, account_id: str, actor_id: str) -> Actor:
+    check_id(actor_id)
+    user = (await people.users(tx, [actor_id])).get(actor_id)
+    actor = administrator(user, account_id)
+    if actor is None:
+        msg = f"{actor_id} is no owner or admin of account {account_id}, and nobody else may"
+        raise AccountError(msg)
+    return actor
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    where = "".join(f"category {int(place) + 1}: " for place in first["loc"])
+    return where + first["msg"].removeprefix("Value error, ")
