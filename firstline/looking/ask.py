@@ -16,7 +16,7 @@ class NothingToShow(Exception):
 
 async def session(database_url: str, session_id: str) -> SessionSeen:
     """Everything about one session. Raises `NothingToShow`."""
-    _check_id(session_id)
+    check_id(session_id)
     engine = connect(database_url, pool_size=1)
     try:
         async with begin(engine) as tx:
@@ -32,7 +32,7 @@ async def session(database_url: str, session_id: str) -> SessionSeen:
 async def queue(database_url: str, account_id: str | None) -> list[Row]:
     """Who waits, of one account or of all. Raises `NothingToShow`."""
     if account_id is not None:
-        _check_id(account_id)
+        check_id(account_id)
     engine = connect(database_url, pool_size=1)
     try:
         async with begin(engine) as tx:
@@ -41,7 +41,8 @@ async def queue(database_url: str, account_id: str | None) -> list[Row]:
         await engine.dispose()
 
 
-def _check_id(text: str) -> None:
+def check_id(text: str) -> None:
+    """Raise `NothingToShow` where the text is no id."""
     if not _ID.fullmatch(text):
         msg = f"{text!r} is no id: ids are lower-case, 8-4-4-4-12"
         raise NothingToShow(msg)
