@@ -40,6 +40,7 @@ _STYLE: Any = {
 _INCHES, _DPI = (8.0, 4.5), 120
 _MOST_CATEGORIES = 10
 _FEW = 5  # sessions: a share of fewer is no finding
+_PLAIN = 10  # from here on without a decimal
 _UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds"))
 
 
@@ -85,6 +86,7 @@ def _outcomes(picture: Figure, figures: Figures) -> None:
         below = [under + count for under, count in zip(below, counts, strict=True)]
     _week_axis(axes, figures.weeks)
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.set_ylabel("sessions a week")
     axes.grid(axis="y")
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, handlelength=1)
 
@@ -107,7 +109,8 @@ def _categories(picture: Figure, figures: Figures) -> None:
         [100 * (share.rate or 0) for share in shares],
         [f"{words.rate(share)}  ({words.of(share)})" for share in shares],
     )
-    axes.axvline(100 * (figures.escalation.total.rate or 0), color=_INK, lw=1, ls=(0, (4, 3)))
+    all_of_them = 100 * (figures.escalation.total.rate or 0)
+    axes.axvline(all_of_them, color=_MUTED, lw=1, ls=(0, (4, 3)), zorder=0.5)
 
 
 def _most_escalated(ranked: Sequence[tuple[str | None, Share]], total: Share) -> str:
@@ -130,17 +133,24 @@ def _times(picture: Figure, figures: Figures) -> None:
     _title(
         picture,
         _half_within(figures),
-        f"Time from start to outcome in {unit}: half of the sessions, and nine of ten",
+        "Time from start to outcome: what half of the sessions took at most, and nine of ten",
     )
     axes = _axes(picture)
-    for place, (outcome, median, p90) in enumerate(reversed(paces)):
-        ends = [median / per_unit, p90 / per_unit]
-        axes.plot(ends, [place, place], color=_COLOURS[outcome], lw=6, alpha=0.35)
-        axes.plot(ends, [place, place], "o", color=_COLOURS[outcome], ms=11)
-        for end, text in zip(ends, (words.span(median), words.span(p90)), strict=True):
+    for place, (outcome, *ends) in enumerate(reversed(paces)):
+        within = [end / per_unit for end in ends]
+        axes.plot(within, [place, place], color=_COLOURS[outcome], lw=6, alpha=0.35)
+        axes.plot(within, [place, place], "o", color=_COLOURS[outcome], ms=11)
+        for end, above in zip(within, (14, -15), strict=True):
             axes.annotate(
-                text, (end, place), (0, 12), textcoords="offset points", ha="center", size=10
+                f"{end:.0f}" if end >= _PLAIN else f"{end:.1f}",
+                (end, place),
+                (0, above),
+                textcoords="offset points",
+                ha="center",
+                va="center",
+                size=10,
             )
+    axes.set_xlabel(f"{unit}; above: half of the sessions, below: nine of ten", size=10)
     axes.set_yticks(range(len(paces)), [outcome for outcome, *_ in reversed(paces)], color=_INK)
     axes.set_ylim(-0.6, len(paces) - 0.3)
     axes.set_xlim(0, 1.08 * longest / per_unit or 1)
@@ -180,7 +190,7 @@ def _rates(picture: Figure, figures: Figures, today: date) -> None:
         return
     open_weeks = words.unsettled(figures, today)
     for place, (name, (trend, colour)) in enumerate(trends.items()):
-        axes = picture.add_axes((0.08 + 0.48 * (place % 2), 0.5 - 0.36 * (place // 2), 0.42, 0.24))
+        axes = picture.add_axes((0.08 + 0.48 * (place % 2), 0.53 - 0.38 * (place // 2), 0.37, 0.23))
         axes.set_title(name, loc="left", size=10, color=_INK)
         may_move = open_weeks if name.startswith(("resolved", "reopened")) else 0
         _trend(axes, trend, figures.weeks, colour, may_move)
@@ -211,7 +221,8 @@ def _trend(axes: Axes, trend: Trend, weeks: Sequence[date], colour: str, may_mov
         )
     axes.set_ylim(-4, 104)
     axes.set_yticks([0, 50, 100])
-    axes.yaxis.set_major_formatter(PercentFormatter(decimals=0))
+    axes.tick_params(labelsize=9)
+    axes.yaxis.set_major_formatter(PercentFormatter(decimals=0, symbol=" %"))
     axes.grid(axis="y")
     _week_axis(axes, weeks, most=4)
 
@@ -255,7 +266,13 @@ def _bars(
 def _label_bars(axes: Axes, lengths: Sequence[float], labels: Sequence[str]) -> None:
     for place, (length, label) in enumerate(zip(lengths, labels, strict=True)):
         axes.annotate(
-            label, (length, place), (6, 0), textcoords="offset points", va="center", size=10
+            label,
+            (length, place),
+            (6, 0),
+            textcoords="offset points",
+            va="center",
+            size=10,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
         )
 
 

@@ -16,10 +16,11 @@ from firstline.looking.inert import inert
 from firstline.reporting import words
 from firstline.reporting.figures import OUTCOMES, Figures, Share, Trend
 
-_BAR = 20
+_BAR = 14
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _HEIGHTS = "▁▂▃▄▅▆▇█"
 _MOST_WEEKS = 26
+_BESIDE_TREND = 72
 _MOST_CATEGORIES = 12
 _COLOURS = {"good": "cyan", "bad": "yellow"}
 
@@ -34,8 +35,9 @@ def show(console: Console, figures: Figures, today: date) -> None:
         f"{figures.sessions:,} sessions ended {words.weeks(figures.weeks)}.\n", highlight=False
     )
     plots = console.is_terminal
+    weeks = min(_MOST_WEEKS, console.width - _BESIDE_TREND) if plots else 0
     for table in (
-        _shares(figures, plots=plots),
+        _shares(figures, weeks, plots=plots),
         _categories(figures, plots=plots),
         _paces(figures),
     ):
@@ -91,13 +93,13 @@ def _share(share: Share) -> dict[str, Any]:
     return {"part": share.part, "whole": share.whole, "rate": share.rate}
 
 
-def _shares(figures: Figures, *, plots: bool) -> Table:
+def _shares(figures: Figures, weeks: int, *, plots: bool) -> Table:
     table = _table("Of the sessions that ended", "", ["share", "sessions"])
-    trends = plots and len(figures.weeks) > 1
+    trends = min(weeks, len(figures.weeks)) > 1
     if plots:
         table.add_column("", width=_BAR)
     if trends:
-        table.add_column("by week")
+        table.add_column("by week", no_wrap=True)
     for name, trend, sense in (
         ("resolved at first level", figures.first_level_resolution, "good"),
         ("escalated", figures.escalation, "bad"),
@@ -109,7 +111,7 @@ def _shares(figures: Figures, *, plots: bool) -> Table:
         if plots:
             cells.append(Text(bar(trend.total.rate), _COLOURS[sense]))
         if trends:
-            weekly = [share.rate for share in trend.weekly[-_MOST_WEEKS:]]
+            weekly = [share.rate for share in trend.weekly[-weeks:]]
             cells.append(Text(sparkline(weekly), _COLOURS[sense]))
         table.add_row(*cells)
     return table
