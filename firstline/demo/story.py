@@ -218,7 +218,7 @@ def _linked(row: Row) -> Iterator[_Line]:
     """What first line does with what was handed back."""
     noted = {"notes": [{"at": row.at.isoformat(), "text": "Called back: it works again."}]}
     yield _Line(row, "update_notes", noted)
-    solved = {"helpful": None, "resolution_notes": "Mended by engineering, and seen to work."}
+    solved = {"helpful": True, "resolution_notes": "Mended by engineering, and seen to work."}
     yield _Line(row, "resolve", solved)
 
 
