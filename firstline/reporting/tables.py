@@ -45,8 +45,7 @@ def show(console: Console, figures: Figures, today: date) -> None:
         console.print()
     if words.unsettled(figures, today):
         console.print(
-            "A session counts as reopened when its ticket comes back within 14 days: of the latest"
-            " weeks, more may.\n",
+            "Tickets that come back within 14 days count: of the latest weeks, more may.\n",
             highlight=False,
         )
 

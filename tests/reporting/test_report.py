@@ -73,7 +73,7 @@ async def test_a_terminal_shows_bars_and_trends(acme: Figures) -> None:
     shown = printed(acme, terminal=True)
 
     (resolved,) = [line for line in shown.splitlines() if line.startswith("resolved at first")]
-    assert resolved.endswith("50 %     2 of 4   ███████          ▅ ▅")
+    assert resolved.rstrip().endswith("50 %     2 of 4   ███████          ▅ ▅")
     assert "\x1b[2J" not in shown
 
 
