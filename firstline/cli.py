@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from firstline.commands import accounts, flows, looking, setting_up, traffic, working
+from firstline.commands import accounts, flows, looking, reporting, setting_up, traffic, working
 
 app = typer.Typer(
     name="firstline",
@@ -30,6 +30,7 @@ for command in (
     traffic.tail,
     looking.session,
     looking.queue,
+    reporting.report,
     setting_up.contracts,
 ):
     app.command()(command)

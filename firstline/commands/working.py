@@ -77,7 +77,7 @@ def relay(
 
 
 def demo(
-    rate: Annotated[float, typer.Option(min=1, help="Commands a second.")] = 200.0,
+    rate: Annotated[float, typer.Option(min=1, help="Commands a second.")] = 300.0,
     repeat: Annotated[int, typer.Option(min=1, help="The log, so many times side by side.")] = 1,
 ) -> None:
     """Replay a real service desk's log through Kafka and print what comes out.

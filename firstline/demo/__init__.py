@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from datetime import UTC, datetime
 from importlib.resources import as_file
 from types import FrameType
 
@@ -20,6 +21,8 @@ from firstline.demo.readback import Left, quiet, read_back
 from firstline.demo.replay import Replayed, replay
 from firstline.demo.report import show
 from firstline.demo.story import Sent, story, with_resends
+from firstline.reporting import tables
+from firstline.reporting.figures import figures
 from firstline.servers import NoServers
 
 __all__ = ["run"]
@@ -67,7 +70,10 @@ def _run(told: Sequence[Incident], *, rate: float, repeat: int, console: Console
             replayed = _replay(console, sent, place, running, rate=rate)
         with _stage(console, "draining the worker, reading everything back"):
             left = _settle(place, running)
+        (ended,) = asyncio.run(figures(place.database_url, None, None))
     show(console, sent, replayed, left)
+    console.print("What `firstline report` says of it, times on the replay's clock:\n")
+    tables.show(console, ended, datetime.now(UTC).date())
     return _conclude(console, violations(sent, left))
 
 

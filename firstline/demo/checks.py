@@ -14,29 +14,36 @@ _ENDS = {
     "firstline.session.resolved.v1": "resolved",
     "firstline.session.escalated.v1": "escalated",
 }
+_HANDED_BACK = "firstline.escalation.handed_back.v1"
 _SHOWN = 3
 
 
 def violations(sent: Sequence[Sent], left: Left) -> list[str]:
     """List what was lost, doubled, out of order or not as told; nothing, when all is well."""
     events = left.events["session-events"]
-    ends = {event["causationid"] for event in events if event["type"] in _ENDS}
-    escalations = {
-        event["causationid"]
-        for event in events
-        if event["type"] == "firstline.session.escalated.v1"
-    }
+    for_tickets, for_engineers = (
+        {event["causationid"] for event in events if tells(event["type"])}
+        for tells in (_tells_tickets, _tells_engineers)
+    )
     return [
         *_one_reply_a_record(sent, left.replies),
         *_replies_as_told(sent, left.replies),
         *_unique_ids(left.events),
         *_gapless(events),
         *_one_effect(sent, left.replies, events),
-        *_told_once("ticketing", left.events["ticketing"], ends),
-        *_told_once("engineer-notifications", left.events["engineer-notifications"], escalations),
+        *_told_once("ticketing", left.events["ticketing"], for_tickets),
+        *_told_once("engineer-notifications", left.events["engineer-notifications"], for_engineers),
         *_same_in_postgres(left),
         *_sentence("Records that became dead letters", left.dead_letters),
     ]
+
+
+def _tells_tickets(event_type: str) -> bool:
+    return event_type in _ENDS or event_type == _HANDED_BACK
+
+
+def _tells_engineers(event_type: str) -> bool:
+    return event_type == "firstline.session.escalated.v1" or "escalation." in event_type
 
 
 def outcomes(events: Sequence[Message]) -> Counter[tuple[str, str]]:
@@ -103,19 +110,25 @@ def _gapless(events: Sequence[Message]) -> Iterator[str]:
 def _one_effect(
     sent: Sequence[Sent], replies: Sequence[Message], events: Sequence[Message]
 ) -> Iterator[str]:
-    """Hold effects against commands; an effect is a run of events of one session."""
+    """Hold effects against commands.
+
+    An effect is a run of events of one session; handing back has one in each of two sessions.
+    """
     accepted = {reply["command_id"] for reply in replies if reply["outcome"] == "accepted"}
-    runs = [
-        (command_id, [event["type"] for event in run])
-        for session in _by_session(events)
-        for command_id, run in groupby(session, key=lambda event: event["causationid"])
-    ]
-    effects = Counter(command_id for command_id, _ in runs)
+    effects: defaultdict[str, list[list[str]]] = defaultdict(list)
+    for session in _by_session(events):
+        for command_id, run in groupby(session, key=lambda event: event["causationid"]):
+            effects[command_id].append([event["type"] for event in run])
     caused = accepted & {record.command_id for record in sent}
     yield from _sentence("Accepted commands without an effect", caused - set(effects))
     yield from _sentence("Effects without an accepted command", set(effects) - caused)
-    twice = [command_id for command_id, types in runs if len(set(types)) < len(types)]
-    yield from _sentence("Commands that took effect twice", {*_repeated(effects), *twice})
+    twice = [command_id for command_id, runs in effects.items() if _is_doubled(runs)]
+    yield from _sentence("Commands that took effect twice", twice)
+
+
+def _is_doubled(runs: Sequence[Sequence[str]]) -> bool:
+    types = [type_ for run in runs for type_ in run]
+    return len(set(types)) < len(types) or len(runs) > 1 + (_HANDED_BACK in types)
 
 
 def _by_session(events: Sequence[Message]) -> list[list[Message]]:

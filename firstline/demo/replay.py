@@ -67,6 +67,8 @@ async def replay(
         futures: list[asyncio.Future[Any]] = []
         for place, sent in enumerate(story):
             await asyncio.sleep(began + place / rate - time.monotonic())
+            if sent.after is not None:
+                await reading.answer_to(sent.after)
             topic = f"{prefix}commands.{sent.source}"
             futures.append(await producer.send(topic, value=sent.value, key=sent.key))
             watch(len(futures), len(reading.answers))
@@ -104,6 +106,14 @@ class _Reading:
             seen = time.time()
             for records in batches.values():
                 self.answers += [Answer(json.loads(record.value), seen) for record in records]
+
+    async def answer_to(self, command_id: str) -> None:
+        """Return when the command's answer has come, or half a minute later."""
+        since = time.monotonic()
+        while time.monotonic() - since < _PATIENCE:
+            if any(answer.reply["command_id"] == command_id for answer in self.answers):
+                return
+            await asyncio.sleep(0.01)
 
     async def wait_for(self, expected: int, watch: Callable[[], None]) -> None:
         """Return when that many have come, or when none has come for half a minute."""

@@ -83,7 +83,11 @@ def _what(topic: str, message: dict[str, Any]) -> str:
 
 
 def _told(left: Left) -> Table:
-    notices = left.events["engineer-notifications"]
+    notices = [
+        notice
+        for notice in left.events["engineer-notifications"]
+        if notice["type"] == "firstline.session.escalated.v1"
+    ]
     counts: dict[str, Counter[str]] = {}
     for notice in notices:
         people = ", ".join(person["email"] for person in notice["data"]["recipients"])

@@ -6,20 +6,23 @@ step of the walk, or notes where there is nothing (left) to walk. What comes aft
 line's and is left out. The rules that the log does not settle:
 
 - A category with a flow is walked along it, one with a proposed flow along that, any other adhoc.
+- Every walk goes to its end: steps for which the log has no row come right before the outcome.
 - Handed over within the hour with nothing between, nothing was walked: `escalate_without_walk`.
 - Of the ways through a flow that end as the incident did, its number picks one.
 - Where nobody is known to have opened the incident it came by chat, otherwise through the PSA.
 - Whoever changed the row picks the person who acts.
 - `helpful` is "resolved and not reopened", and unknown where the log begins with Resolved.
 
-Two things are added, to be refused: at every fiftieth session an engineer who does not cover for
-first line tries to end it, and in every fiftieth an impatient client, which says what version of
-the session it answers, gives its first answer again under a new command id.
+Some things are added. Three are to be refused, each at every fiftieth session: an engineer who does
+not cover for first line tries to end it; an impatient client, which says what version of the
+session it answers, gives its first answer again under a new command id; a hasty one answers the
+last node of the walk first. And the first flow that was handed over comes back: the engineer claims
+the escalation and hands it back, and first line goes on in the linked session and resolves it.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid5
@@ -35,11 +38,17 @@ _AT_ONCE = timedelta(hours=1)
 _REFUSED_EVERY = 50
 _STARTED = 1  # the version of a session that has started and nothing else
 _RESENT_EVERY = 10
+# Which of fifty sessions a client is so at.
+_IMPATIENT, _BARRED, _HASTY = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One record for a command topic. `at` is the log's time, `expected` the outcome or code."""
+    """One record for a command topic. `at` is the log's time, `expected` the outcome or code.
+
+    `after` is the command whose answer has to be seen first: between two sessions, Kafka keeps no
+    order.
+    """
 
     source: Source
     key: bytes
@@ -47,6 +56,7 @@ class Sent:
     at: datetime
     command_id: str
     expected: str
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +76,12 @@ def story(incidents: Sequence[Incident], *, repeat: int = 1) -> list[Sent]:
     Repetitions are distinct sessions on distinct tickets. All ids follow from the incident and
     the repetition: the same story has the same bytes.
     """
+    returned = next((one for one in incidents if _comes_back(one)), None)
     told = [
         sent
         for place, incident in enumerate(incidents, start=1)
         for repetition in range(1, repeat + 1)
-        for sent in _session(incident, place, repetition)
+        for sent in _sessions(incident, place, repetition, returned=incident is returned)
     ]
     return sorted(told, key=lambda sent: sent.at)
 
@@ -86,11 +97,27 @@ def with_resends(told: Sequence[Sent]) -> list[Sent]:
     return [*sent, *again]
 
 
-def _session(incident: Incident, place: int, repetition: int) -> Iterator[Sent]:
-    """Give the lines of one session their ids and bytes."""
+def _sessions(incident: Incident, place: int, repetition: int, *, returned: bool) -> Iterator[Sent]:
+    """Tell the session of an incident and, where its escalation comes back, the linked one."""
     ticket = incident.number if repetition == 1 else f"{incident.number}-{repetition}"
     session_id = uuid5(_NAMESPACE, ticket)
-    for number, line in enumerate(_lines(incident, place), start=1):
+    if not returned:
+        yield from _session(incident, ticket, session_id, _lines(incident, place))
+        return
+    linked_id = uuid5(session_id, "handed back")
+    returning = _returned(incident.outcome, linked_id)
+    first = list(_session(incident, ticket, session_id, [*_lines(incident, place), *returning]))
+    yield from first
+    linked = _linked(incident.outcome)
+    for sent in _session(incident, ticket, linked_id, linked):
+        yield replace(sent, after=first[-1].command_id)
+
+
+def _session(
+    incident: Incident, ticket: str, session_id: UUID, lines: Iterable[_Line]
+) -> Iterator[Sent]:
+    """Give the lines of one session their ids and bytes."""
+    for number, line in enumerate(lines, start=1):
         command_id = str(uuid5(session_id, str(number)))
         command = {
             "type": line.type,
@@ -123,9 +150,9 @@ def _lines(incident: Incident, place: int) -> Iterator[_Line]:
 
     target = catalogue.targets().get(_category(first))
     yield _start(first, target)
-    yield from _work(between, _walk(target, incident), impatient=place % _REFUSED_EVERY == 0)
+    yield from _work(between, _walk(target, incident), ending, place % _REFUSED_EVERY)
     end = _end(incident)
-    if place % _REFUSED_EVERY == 1:
+    if place % _REFUSED_EVERY == _BARRED:
         yield _Line(ending, end.type, end.own, catalogue.bystander(), "forbidden")
     yield end
 
@@ -147,21 +174,52 @@ def _walk(target: Target | None, incident: Incident) -> Sequence[Step]:
     return walks[_number(incident.number) % len(walks)]
 
 
-def _work(between: Sequence[Row], walk: Sequence[Step], *, impatient: bool) -> Iterator[_Line]:
+def _work(between: Sequence[Row], walk: Sequence[Step], ending: Row, whim: int) -> Iterator[_Line]:
     """Turn rows into the steps of the walk, and into notes when it is over."""
-    for row, step in zip(between, walk, strict=False):
-        own: dict[str, object] = {"node_id": step.node_id, "answer": step.answer}
-        if step.option_id is not None:
-            own["option_id"] = step.option_id
-        if impatient and row is between[0]:
-            own["expected_version"] = _STARTED
-            yield _Line(row, "record_step", own)
-            yield _Line(row, "record_step", own, expected="stale_version")
+    rows = [*between, *[ending] * (len(walk) - len(between))]
+    if whim == _HASTY and len(walk) > 1:
+        yield _Line(rows[0], "record_step", _answer(walk[-1]), expected="stale_node")
+    for place, (row, step) in enumerate(zip(rows, walk, strict=False)):
+        if whim == _IMPATIENT and place == 0:
+            again = {**_answer(step), "expected_version": _STARTED}
+            yield _Line(row, "record_step", again)
+            yield _Line(row, "record_step", again, expected="stale_version")
         else:
-            yield _Line(row, "record_step", own)
+            yield _Line(row, "record_step", _answer(step))
     left = between[len(walk) :]
     for count, row in enumerate(left, start=1):
         yield _Line(row, "update_notes", {"notes": [_note(noted) for noted in left[:count]]})
+
+
+def _answer(step: Step) -> dict[str, object]:
+    own: dict[str, object] = {"node_id": step.node_id, "answer": step.answer}
+    return own if step.option_id is None else {**own, "option_id": step.option_id}
+
+
+def _comes_back(incident: Incident) -> bool:
+    """Whether the incident is a flow that was walked and handed over."""
+    target = catalogue.targets().get(_category(incident.before[0]))
+    walked = len(incident.before) > 1 and target is not None and target.kind == "flow"
+    return incident.handed_over and walked
+
+
+def _returned(row: Row, linked_id: UUID) -> Iterator[_Line]:
+    """What the engineer does with the escalation."""
+    engineer = catalogue.bystander()
+    back = {
+        "instructions": "The cause is mended on our side. Ask the caller to try again, and close.",
+        "new_session_id": str(linked_id),
+    }
+    yield _Line(row, "claim_escalation", actor_id=engineer)
+    yield _Line(row, "hand_back", back, engineer)
+
+
+def _linked(row: Row) -> Iterator[_Line]:
+    """What first line does with what was handed back."""
+    noted = {"notes": [{"at": row.at.isoformat(), "text": "Called back: it works again."}]}
+    yield _Line(row, "update_notes", noted)
+    solved = {"helpful": True, "resolution_notes": "Mended by engineering, and seen to work."}
+    yield _Line(row, "resolve", solved)
 
 
 def _end(incident: Incident) -> _Line:

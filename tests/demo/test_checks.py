@@ -50,6 +50,21 @@ def test_notices(change: Change, sentence: str) -> None:
     assert sentence in " ".join(violations(SENT, broken))
 
 
+def test_handing_back_has_an_effect_in_two_sessions_and_nothing_else_has() -> None:
+    here = event("end", "handed_back", 2) | {"type": "firstline.escalation.handed_back.v1"}
+    there = event("end", "started", 1) | {"subject": "t", "id": "there"}
+    back = left()
+    told(back)[1:] = [here, there]
+    told(back, "ticketing")[:] = [here]
+    told(back, NOTICES).append(here)
+    back.sessions.clear()
+    back.sessions.update({("adhoc", "active"): 2})
+    assert violations(SENT, back) == []
+
+    told(back)[1] = here | {"type": "firstline.session.abandoned.v1"}
+    assert "took effect twice: 1 (end)" in " ".join(violations(SENT, back))
+
+
 def test_the_first_record_of_a_command_is_paired_with_its_first_answer() -> None:
     answers = [Answer({"command_id": name}, seen) for name, seen in (("a", 5), ("b", 6), ("a", 9))]
 
