@@ -110,7 +110,11 @@ def test_who_escalated_does_not_claim(client: Client) -> None:
     assert outcomes(client, session, ("claim_escalation", COVERING)) == ["forbidden"]
 
 
-@pytest.mark.parametrize("actor", [TECH, ADMIN, GONE_ENGINEER, new_id()])
+@pytest.mark.parametrize(
+    "actor",
+    [TECH, ADMIN, GONE_ENGINEER, new_id()],
+    ids=["technician", "admin", "gone", "unknown"],
+)
 @pytest.mark.parametrize("move", ON_ESCALATIONS)
 def test_only_engineers_move_escalations(client: Client, move: str, actor: str) -> None:
     assert code_of(client, command(move, actor_id=actor)) == "forbidden"
