@@ -35,8 +35,8 @@ Rules:
 _LAST = "It is the last node of the walk: it has to be resolve or escalate."
 
 # What is longer adds cost and no knowledge; in code points.
-_LONGEST_TEXT = 8_000
-_LONGEST_ANSWER = 2_000
+LONGEST_TEXT = 8_000
+LONGEST_ANSWER = 2_000
 
 
 def prompt(request: NodeRequest, refused: str | None = None) -> str:
@@ -62,21 +62,21 @@ def named(articles: tuple[GroundingArticle, ...]) -> dict[str, GroundingArticle]
 def _data(request: NodeRequest) -> str:
     case = {
         "category": request.category,
-        "problem": _cut(request.problem_text, _LONGEST_TEXT),
+        "problem": _cut(request.problem_text, LONGEST_TEXT),
         "path": [
             {
-                "question": _cut(step.question, _LONGEST_ANSWER),
-                "answer": _cut(step.answer, _LONGEST_ANSWER),
-                "note": None if step.note is None else _cut(step.note, _LONGEST_ANSWER),
+                "question": _cut(step.question, LONGEST_ANSWER),
+                "answer": _cut(step.answer, LONGEST_ANSWER),
+                "note": None if step.note is None else _cut(step.note, LONGEST_ANSWER),
             }
             for step in request.path
         ],
         "articles": [
             {
                 "name": name,
-                "title": _cut(article.title, _LONGEST_ANSWER),
+                "title": _cut(article.title, LONGEST_ANSWER),
                 "category": article.category,
-                "body": _cut(article.body, _LONGEST_TEXT),
+                "body": _cut(article.body, LONGEST_TEXT),
             }
             for name, article in named(request.articles).items()
         ],
