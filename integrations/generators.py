@@ -18,7 +18,7 @@ def generator(settings: GeneratorSettings) -> Generator:
     """The generator that the settings ask for; one is enough for a process."""
     if settings.provider is None:
         return Embedded()
-    # The client libraries take most of a second to import: only who has a provider waits for it.
+    # The client libraries take seconds to import: only who has a provider waits for them.
     from integrations.language_model import LanguageModel  # noqa: PLC0415
 
     return LanguageModel(settings.provider)
