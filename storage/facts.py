@@ -185,27 +185,10 @@ async def _read_knowledge(tx: Transaction, facts: Facts, commands: Collection[Co
             if isinstance(command, Intake) and command.flow_id is None and not command.adhoc
         },
     )
-    _keep_what_starts_walk(facts, commands)
     _begin_walks(facts, commands)
     facts.taken = await sessions.existing(
         tx, {command.new_session_id for command in commands if isinstance(command, HandBack)}
     )
-
-
-def _keep_what_starts_walk(facts: Facts, commands: Iterable[Command]) -> None:
-    """What a session that starts in this batch goes on along, as if it had been pinned before."""
-    for (account_id, flow_id), walkable in facts.newest_flows.items():
-        if walkable.version is not None:
-            facts.flows.setdefault((account_id, flow_id, walkable.version), walkable)
-    for command in commands:
-        for found in facts.candidates.get(command.command_id, ()):
-            if found.flow is None:
-                continue
-            walkable, key = Walkable(found.flow, found.version), (command.account_id, found.id)
-            if found.version is None:
-                facts.proposals.setdefault(key, walkable)
-            else:
-                facts.flows.setdefault((*key, found.version), walkable)
 
 
 def _begin_walks(facts: Facts, commands: Iterable[Command]) -> None:
