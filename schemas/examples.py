@@ -150,6 +150,9 @@ EXAMPLES: dict[str, object] = {
     "command.hand_back": _command("hand_back", actor_id=ENGINEER, **_HANDED_BACK),
     "command.move_ticket": _internal("move_ticket", ticket_id="10046", ticket_kind="psa"),
     "command.renotify": _internal("renotify", step=1, expected_version=3),
+    "command.serve_node": _internal(
+        "serve_node", request_id=EVENT, node=_NODE, correlation="conversation-17"
+    ),
     "ticket-event": {
         "event_id": "7781-3",
         "account_id": ACCOUNT,

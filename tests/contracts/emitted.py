@@ -60,6 +60,7 @@ def _of_sessions() -> Iterator[tuple[str, Message]]:
         ("bare", [flow], a.step_recorded(), a.record_step()),
         ("replaced", [flow], a.notes_updated(notes=_NOTES), a.update_notes()),
         ("requested", [ai_build, _STEP], a.node_requested(), a.record_step()),
+        ("served", [ai_build, a.node_requested()], a.node_served(), a.serve_node()),
         ("helpful", [flow, _STEP], a.resolved(), resolved),
         ("unclear", [alone], a.resolved(helpful=None, resolution_notes=""), a.resolve()),
         ("walked", [flow, _STEP, a.notes_updated(notes=_NOTES)], a.escalated(), a.escalate()),
