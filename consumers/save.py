@@ -10,7 +10,17 @@ from domain.sessions import Escalated
 from producers import dead_letters as dead_letter_messages
 from producers import events, states
 from producers.topics import MESSAGE_LIMIT
-from storage import built_walks, dead_letters, inbox, outbox, sessions, tickets, walkables, walks
+from storage import (
+    built_walks,
+    dead_letters,
+    drafts,
+    inbox,
+    outbox,
+    sessions,
+    tickets,
+    walkables,
+    walks,
+)
 from storage.built_walks import Requested
 from storage.database import Transaction
 from storage.facts import Facts
@@ -75,6 +85,10 @@ async def save(tx: Transaction, folded: Folded, facts: Facts, now: datetime) -> 
     )
     await walkables.validate_proposals(
         tx, {proposal for entry in recorded if (proposal := _validated(entry)) is not None}
+    )
+    await drafts.save(
+        tx,
+        [one for key, one in facts.drafts.items() if one != facts.stored_drafts.get(key)],
     )
     await inbox.save(tx, folded.claims, now)
     await dead_letters.save(tx, [letters.row(letter) for letter in folded.letters], now)

@@ -39,7 +39,9 @@ _NODE_CONNECTIONS = 2
 async def run_worker(
     servers: Servers, settings: Settings, *, with_relay: bool = True, with_nodes: bool = True
 ) -> None:
-    """Consume, generate nodes, sweep and relay until told to stop; print ``ready`` once it consumes.
+    """Consume, generate nodes, sweep and relay until told to stop.
+
+    Prints ``ready`` once it consumes.
 
     Leaves within 30 seconds: the batch at hand ends, then the relay's intent, then the slot is
     free. Raises what a person has to see to: see `firstline.check`, `consumers.isolate`,

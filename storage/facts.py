@@ -19,19 +19,22 @@ from domain.commands import (
     NextNode,
     RecordStep,
     Renotify,
+    Resolve,
     Start,
     StartFlow,
     StartProposal,
 )
 from domain.context import Walkable
+from domain.drafts import Draft
 from domain.history import Walk
 from domain.intake import Candidate
 from domain.people import Recipient, User
 from domain.sessions import Born, Escalated, Session, SessionKind, Unborn
 from domain.ticket_news import TicketNews
 from domain.tickets import Ticket, TicketKind
-from storage import people, search, sessions, tickets, walkables, walks
+from storage import drafts, people, search, sessions, tickets, walkables, walks
 from storage.database import Transaction
+from storage.drafts import AccountTopic
 from storage.people import AccountCategory
 from storage.tickets import AccountTicket
 from storage.walkables import AccountFlow, AccountFlowVersion
@@ -58,6 +61,8 @@ class Facts:
     newest_flows: dict[AccountFlow, Walkable] = field(default_factory=dict)
     flows: dict[AccountFlowVersion, Walkable] = field(default_factory=dict)
     proposals: dict[AccountFlow, Walkable] = field(default_factory=dict)
+    drafts: dict[str, Draft] = field(default_factory=dict)
+    stored_drafts: dict[str, Draft] = field(default_factory=dict)
     candidates: dict[str, tuple[Candidate, ...]] = field(default_factory=dict)
     recipients: dict[AccountCategory, list[Recipient]] = field(default_factory=dict)
     default_recipients: dict[str, list[Recipient]] = field(default_factory=dict)
@@ -100,6 +105,8 @@ async def lock(
     if looked_at := set(others) - facts.sessions.keys():
         facts.sessions |= await sessions.read(tx, looked_at)
     await _lock_tickets(tx, facts, commands, {(one.account_id, one.ticket) for one in news})
+    facts.drafts = await drafts.lock(tx, _drafted(facts, commands))
+    facts.stored_drafts = dict(facts.drafts)
     facts.proposals = await walkables.lock_proposals(tx, _proposals(facts, commands))
     await _read_knowledge(tx, facts, commands)
     await _read_people(tx, facts, commands)
@@ -155,6 +162,20 @@ def _proposals(facts: Facts, commands: Iterable[Command]) -> set[str]:
         if session.origin.flow_proposal_id is not None
     }
     return asked | walked
+
+
+def _drafted(facts: Facts, commands: Iterable[Command]) -> set[AccountTopic]:
+    """What AI-built walks that end well are about: they become drafts."""
+    ended = [facts.session(one.session_id) for one in commands if _helped(one)]
+    return {
+        (session.origin.account_id, session.origin.category or None)
+        for session in ended
+        if not isinstance(session, Unborn) and session.origin.kind is SessionKind.AI_BUILD
+    }
+
+
+def _helped(command: Command) -> bool:
+    return isinstance(command, Resolve) and command.helpful is True
 
 
 async def _read_knowledge(tx: Transaction, facts: Facts, commands: Collection[Command]) -> None:
@@ -236,7 +257,7 @@ def _told_of(facts: Facts, commands: Iterable[Command]) -> set[str]:
             continue
         built = session.origin.kind is SessionKind.AI_BUILD
         if isinstance(command, (Escalate, EscalationMove, Renotify)) or (
-            built and isinstance(command, (RecordStep, NextNode))
+            built and (isinstance(command, (RecordStep, NextNode)) or _helped(command))
         ):
             told.add(command.session_id)
     return told
