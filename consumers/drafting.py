@@ -1,4 +1,4 @@
-"""What a helpful AI-built walk leaves behind: a proposal draft, alone or in one that begins alike."""
+"""What a helpful AI-built walk leaves behind: a proposal draft, or more of one that it fits."""
 
 from domain.drafts import drafted, merged, path
 from domain.events import Event, SessionResolved

@@ -42,7 +42,12 @@ async def lock(tx: Transaction, topics: Collection[AccountTopic]) -> dict[str, D
         [account_id for account_id, _ in topics],
         [category for _, category in topics],
     )
-    return {row[0]: Draft(*row[:4], parse_flow(row[4], row[5]), frozenset(row[6])) for row in rows}
+    return {
+        draft_id: Draft(
+            draft_id, account_id, category, title, parse_flow(start, nodes), frozenset(sessions)
+        )
+        for draft_id, account_id, category, title, start, nodes, sessions in rows
+    }
 
 
 async def save(tx: Transaction, drafts: Sequence[Draft]) -> None:

@@ -1,7 +1,5 @@
 """Helpful walks become drafts, and walks that begin alike become one."""
 
-from collections.abc import Sequence
-
 from domain.built_nodes import BuiltNode, Choice, NodeKind
 from domain.drafts import Draft, Taken, drafted, merged, path
 from domain.flows import (
@@ -127,7 +125,7 @@ def test_a_draft_is_named_after_the_problem() -> None:
     about = session(problem_text="  No\n mail. " + "x" * 200, category="email")
     made = drafted(DRAFT, about, [did(PUSH)])
     assert made is not None
-    assert (made.account_id, made.category, made.sessions) == (ACME, "email", {SESSION})
+    assert (made.account_id, made.category, made.sessions) == (ACME, "email", frozenset({SESSION}))
     assert made.title == "No mail. " + "x" * 90 + "…"
     assert len(made.title) == 100
 
@@ -139,7 +137,7 @@ def test_an_empty_category_is_none() -> None:
 
 
 def test_who_went_back_left_what_came_after_behind() -> None:
-    nodes: Sequence[BuiltNode] = (ON, PUSH, WAIT)
+    nodes = (ON, PUSH, WAIT)
     served = [event for node in nodes for event in (node_requested(), node_served(node=node))]
     walked = after([started(kind=SessionKind.AI_BUILD), *served])
     assert isinstance(walked, Active)
