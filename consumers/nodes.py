@@ -115,6 +115,11 @@ class Nodes:
                 await self._broker.stop()
 
     @property
+    def polled_at(self) -> float:
+        """When Kafka was polled last, by the monotonic clock."""
+        return self._consumer.polled_at
+
+    @property
     def _consumer(self) -> RawConsumer:
         if self._rebalances.consumer is None:
             msg = "the consumer was not started"

@@ -8,12 +8,12 @@ import pytest
 from consumers.generating import Generating, GeneratingSettings
 from domain.built_nodes import AI_UNAVAILABLE
 from integrations.generator import NodeDraft, NodeOption, NodeRequest, Unavailable
-from schemas.states import NodeRequest as Asked
 from storage import outbox
 from storage.database import Transaction
 from storage.node_results import Budget
 from storage.outbox import Message
-from tests.builders import ACME, GLOBEX, GLOBEX_TECH, TECH, an_id
+from tests.builders import ACME, GLOBEX, an_id
+from tests.consumers.asking import asked_of, started
 from tests.consumers.desk import Desk
 from tests.consumers.generators import DRAFT, USAGE, Counting, always
 from tests.consumers.wire import Json, command, new_id
@@ -29,21 +29,6 @@ def consumer(
     settings: GeneratingSettings = DEFAULT,
 ) -> Generating:
     return Generating(desk.engine, generator, holder, settings)
-
-
-async def asked_of(desk: Desk, session: str) -> Asked:
-    """The latest request for a node of the session, as it goes out."""
-    *_, request = await desk.messages("node-requests", session)
-    return Asked.model_validate(request)
-
-
-async def started(desk: Desk, account: str = ACME, **more: object) -> Asked:
-    """A walk that waits for its first node."""
-    session = new_id()
-    actor = TECH if account == ACME else GLOBEX_TECH
-    own = {"command_id": new_id(), "session_id": session, "ticket_id": f"T-{session}"}
-    await desk.hear(command("start_ai_build", **own, account_id=account, actor_id=actor, **more))
-    return await asked_of(desk, session)
 
 
 async def do(desk: Desk, kind: str, session: str, **more: object) -> Json:
