@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from consumers.decode import decode
 from consumers.letters import row
 from consumers.records import DeadLetter, Source
+from domain.built_nodes import OUT_OF_NODES
 from domain.commands import Command
 from domain.decisions import Code, Rejected
 from domain.events import Event
@@ -37,6 +38,8 @@ _NODES = {
     "article": Article("n3", "Read this.", "done", a.an_id(0x51)),
     "resolve": a.MAIL.nodes["done"],
     "escalate": a.MAIL.nodes["esc"],
+    "built": a.a_node(article_id=a.an_id(0x51)),
+    "out-of-nodes": OUT_OF_NODES,
 }
 
 
