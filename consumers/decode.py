@@ -16,15 +16,16 @@ from pydantic import ValidationError
 from consumers.records import DeadLetter, Decoded, Delivery, Reason, Record, Refused, Source
 from consumers.strict_json import NotJson, might_be_deep, read_object
 from domain import commands
+from domain.built_nodes import BuiltNode, Choice, NodeKind
 from domain.decisions import Code, Rejected
 from domain.tickets import TicketKind, TicketRef
 from schemas.commands import (
     COMMANDS,
     INTERNAL_TYPES,
-    NOT_YET_SUPPORTED,
     NOTES_LIMIT,
     VALUE_LIMIT,
     AnyCommand,
+    ServedNode,
 )
 from schemas.fields import UUID_PATTERN
 
@@ -54,6 +55,7 @@ _COMMAND_TYPES: dict[str, type[commands.Command]] = {
     "move_ticket": commands.MoveTicket,
     "end_with_ticket": commands.EndWithTicket,
     "renotify": commands.Renotify,
+    "serve_node": commands.ServeNode,
 }
 
 
@@ -84,8 +86,6 @@ def _decode_carefully(record: Record, source: Source, value: bytes) -> Decoded:
     kind = found.get("type")
     if not isinstance(kind, str):
         return _refuse(record, found, Code.INVALID, "type: a command type is a string")
-    if kind in NOT_YET_SUPPORTED and source is Source.INTERNAL:
-        return _refuse(record, found, Code.INVALID, "not supported yet")
     if kind not in _FIELDS_USED or (kind in INTERNAL_TYPES and source is not Source.INTERNAL):
         return _refuse(record, found, Code.INVALID, "type: not a command type")
     used = {name: found[name] for name in _FIELDS_USED[kind] if name in found}
@@ -96,7 +96,9 @@ def _decode_carefully(record: Record, source: Source, value: bytes) -> Decoded:
     return _deliver(record, source, value, model)
 
 
-def _deliver(record: Record, source: Source, value: bytes, model: AnyCommand) -> Decoded:
+def _deliver(  # noqa: C901 - what some types have of their own
+    record: Record, source: Source, value: bytes, model: AnyCommand
+) -> Decoded:
     fields = dict(model.__dict__)
     kind = fields.pop("type")
     if source is not Source.INTERNAL:
@@ -117,10 +119,23 @@ def _deliver(record: Record, source: Source, value: bytes, model: AnyCommand) ->
         )
     if "ticket_id" in fields:
         fields["ticket"] = TicketRef(TicketKind(fields.pop("ticket_kind")), fields.pop("ticket_id"))
+    if kind == "serve_node":
+        fields["node"] = _node(fields["node"])
     if kind == "intake":
         fields["adhoc"] = bool(fields["adhoc"])
     command = _COMMAND_TYPES[kind](**fields)
     return Delivery(record, source, command, hashlib.sha256(value).digest())
+
+
+def _node(node: ServedNode) -> BuiltNode:
+    return BuiltNode(
+        node.id,
+        NodeKind(node.type),
+        node.text,
+        tuple(Choice(option.id, option.label) for option in node.options or ()),
+        node.article_id,
+        node.reason_category,
+    )
 
 
 def _compact(notes: list[dict[str, Any]]) -> str:

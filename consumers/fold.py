@@ -8,18 +8,21 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from consumers.letters import Letter, claim
 from consumers.moves import audit, move
 from consumers.records import DeadLetter, Delivery, Item, Poison, Refused
+from domain.built_walks import shown
 from domain.commands import Command, HandBack, Intake, MoveTicket, Start, StartFlow, StartProposal
 from domain.context import Context, Limits, Walkable
 from domain.decide import acting, decide
 from domain.decisions import Code, NoKnowledge, Rejected
 from domain.history import Recorded
-from domain.sessions import Active, Session, Unborn
+from domain.sessions import Active, Session, SessionKind, Unborn
 from domain.tickets import TicketRef
 from producers import replies
+from producers.ids import event_id
 from storage.dead_letters import AccountSession
 from storage.facts import Facts
 from storage.inbox import Claim
@@ -146,13 +149,15 @@ class _Course:
         facts, account_id = self.facts, command.account_id
         session = facts.session(command.session_id)
         user = None if command.actor_id is None else facts.users.get(command.actor_id)
+        named = partial(event_id, command.command_id)
         ref = _ticket(command, session)
         if ref is None:
-            return Context(self.now, user, limits=self.limits)
+            return Context(self.now, user, named, limits=self.limits)
         ticket = (account_id, ref)
         return Context(
             self.now,
             user,
+            named,
             self._walkable(command, session),
             facts.tickets.get(ticket),
             facts.active.get(ticket),
@@ -183,10 +188,14 @@ class _Course:
 
     def _view(self, session: Session) -> replies.View:
         """The session as a client shows it, with the node that is to be answered."""
+        if not isinstance(session, Active):
+            return replies.View(session)
+        if session.origin.kind is SessionKind.AI_BUILD:
+            return replies.View(session, shown(session, self.limits))
         walkable = self.facts.walkable(session)
-        if isinstance(session, Active) and walkable is not None and session.current_node_id:
-            return replies.View(session, walkable.flow.nodes.get(session.current_node_id))
-        return replies.View(session)
+        if walkable is None or session.current_node_id is None:
+            return replies.View(session)
+        return replies.View(session, walkable.flow.nodes.get(session.current_node_id))
 
     def _claim(self, delivery: Delivery, reply: bytes | None) -> None:
         claimed = claim(delivery, reply)

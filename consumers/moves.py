@@ -2,6 +2,7 @@
 
 import json
 
+from consumers.drafting import draft
 from consumers.records import Delivery
 from domain.commands import EscalateWithoutWalk
 from domain.events import (
@@ -38,6 +39,7 @@ def move(facts: Facts, delivery: Delivery, place: int, event: Event, actor: Acto
     facts.sessions[session_id] = session
     _move_ticket(facts, before, session, event)
     walk = _move_walk(facts, session, event)
+    draft(facts, before, event, walk)
     recipients = _recipients(facts, session, event)
     return Recorded(
         event, session, delivery.command, place, actor, delivery.source, walk, recipients

@@ -4,13 +4,24 @@ from datetime import datetime
 
 from consumers import letters
 from consumers.fold import Folded
-from domain.events import NotesUpdated, SessionResolved, StepRecorded
+from domain.events import NodeRequested, NodeServed, NotesUpdated, SessionResolved, StepRecorded
 from domain.history import Recorded
 from domain.sessions import Escalated
 from producers import dead_letters as dead_letter_messages
 from producers import events, states
 from producers.topics import MESSAGE_LIMIT
-from storage import dead_letters, inbox, outbox, sessions, tickets, walkables, walks
+from storage import (
+    built_walks,
+    dead_letters,
+    drafts,
+    inbox,
+    outbox,
+    sessions,
+    tickets,
+    walkables,
+    walks,
+)
+from storage.built_walks import Requested
 from storage.database import Transaction
 from storage.facts import Facts
 
@@ -34,6 +45,17 @@ async def save(tx: Transaction, folded: Folded, facts: Facts, now: datetime) -> 
             (entry.command.session_id, entry.event)
             for entry in recorded
             if isinstance(entry.event, StepRecorded)
+        ],
+    )
+    await built_walks.add_requests(
+        tx, [one for entry in recorded if (one := _requested(entry)) is not None]
+    )
+    await built_walks.add_nodes(
+        tx,
+        [
+            (entry.command.session_id, entry.session.version, entry.event.node)
+            for entry in recorded
+            if isinstance(entry.event, NodeServed)
         ],
     )
     await walks.put_notes(
@@ -64,6 +86,10 @@ async def save(tx: Transaction, folded: Folded, facts: Facts, now: datetime) -> 
     await walkables.validate_proposals(
         tx, {proposal for entry in recorded if (proposal := _validated(entry)) is not None}
     )
+    await drafts.save(
+        tx,
+        [one for key, one in facts.drafts.items() if one != facts.stored_drafts.get(key)],
+    )
     await inbox.save(tx, folded.claims, now)
     await dead_letters.save(tx, [letters.row(letter) for letter in folded.letters], now)
 
@@ -82,6 +108,20 @@ async def stage(tx: Transaction, folded: Folded, facts: Facts) -> int:
     ]
     await outbox.stage(tx, messages, MESSAGE_LIMIT)
     return len(messages)
+
+
+def _requested(entry: Recorded) -> Requested | None:
+    """The request for a node that the event is."""
+    if not isinstance(entry.event, NodeRequested):
+        return None
+    origin = entry.session.origin
+    return Requested(
+        entry.event,
+        origin.account_id,
+        origin.session_id,
+        entry.session.version,
+        entry.command.correlation,
+    )
 
 
 def _validated(entry: Recorded) -> str | None:

@@ -17,7 +17,7 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faststream import AckPolicy
-from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka import KafkaBroker
 
 from consumers.apply import Applied, Batch
 from consumers.caution import TOOK_THE_PROCESS_DOWN, Condemned, Slice, careful_slices
@@ -25,6 +25,7 @@ from consumers.decode import decode
 from consumers.decode_news import decode_news
 from consumers.isolate import Applier, Unavailable
 from consumers.raw_consumer import RawConsumer
+from consumers.raw_messages import raw, untouched
 from consumers.reading import Rebalances, seek_to_positions
 from consumers.records import DeadLetter, Delivery, Item, Poison, Reason, Record, Source
 from producers import topics
@@ -95,8 +96,8 @@ class Worker:
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
             listener=self._rebalances,
-            parser=_untouched,
-            decoder=_raw,
+            parser=untouched,
+            decoder=raw,
             group_id=f"{kafka.prefix}worker",
             group_instance_id=f"{kafka.prefix}worker-{settings.slot}",
             partition_assignment_strategy=(RangePartitionAssignor,),
@@ -312,25 +313,3 @@ def _take_off(spans: dict[Partition, range], records: Sequence[Record]) -> dict[
     for partition, span in covered.items():
         spans[partition] = range(span.stop, spans[partition].stop)
     return covered
-
-
-async def _untouched(records: tuple[Record, ...]) -> KafkaMessage:
-    """Wrap the records without looking at them: a parser that decodes headers loses batches."""
-    return KafkaMessage(
-        body=b"", raw_message=records, headers={}, message_id="", consumer=_NO_CONSUMER
-    )
-
-
-async def _raw(message: KafkaMessage) -> object:
-    return message.raw_message
-
-
-class _NoConsumer:
-    async def commit(self) -> None:
-        """Nothing is acknowledged through FastStream."""
-
-    def seek(self, partition: object, offset: int) -> None:
-        """Nothing is negatively acknowledged either."""
-
-
-_NO_CONSUMER = _NoConsumer()

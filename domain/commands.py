@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from domain.built_nodes import BuiltNode
 from domain.tickets import TicketRef
 
 
@@ -167,8 +168,19 @@ class Renotify(Common):
     step: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeNode(Common):
+    """Show the node that was generated for the request; the system's own command.
+
+    ``request_id`` is the id of the event that asked, and ``correlation`` that of who asked.
+    """
+
+    request_id: str
+    node: BuiltNode
+
+
 Start = Intake | StartFlow | StartProposal | StartAdhoc | StartAiBuild | EscalateWithoutWalk
 Walk = RecordStep | UpdateNotes | Resolve | Escalate | Abandon | NextNode
 EscalationMove = ClaimEscalation | ReleaseEscalation | CloseEscalation | HandBack
-SystemCommand = MoveTicket | EndWithTicket | Renotify
+SystemCommand = MoveTicket | EndWithTicket | Renotify | ServeNode
 Command = Start | Walk | EscalationMove | SystemCommand

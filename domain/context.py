@@ -1,5 +1,6 @@
 """What a decision needs beside the session: everything is of the moment of the decision."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -34,10 +35,12 @@ class Context:
     ``ticket`` is None where firstline does not know the ticket; ``previous_session_id`` names the
     last session on a ticket that was reopened. ``candidates`` are what an intake found.
     ``new_session_taken`` tells whether the id chosen for a handed-back session is in use.
+    ``event_id`` names the command's event at a place, counted from 0.
     """
 
     now: datetime
     user: User | None
+    event_id: Callable[[int], str]
     walkable: Walkable | None = None
     ticket: Ticket | None = None
     active_session_id: str | None = None

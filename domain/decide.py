@@ -5,6 +5,7 @@ applies them. Refusals are values, because they are answers that senders get. Wh
 and an escalation's move come to is decided in rooms of their own.
 """
 
+from domain.built_walks import next_node, serve_node
 from domain.commands import (
     Abandon,
     ClaimEscalation,
@@ -18,6 +19,7 @@ from domain.commands import (
     RecordStep,
     Renotify,
     Resolve,
+    ServeNode,
     Start,
     SystemCommand,
     UpdateNotes,
@@ -29,7 +31,7 @@ from domain.events import NotesUpdated, SessionAbandoned, SessionEscalated, Sess
 from domain.people import SYSTEM, Actor, User, engineer, walker
 from domain.sessions import Active, Escalated, Session, Unborn
 from domain.starts import decide_start
-from domain.walks import move_ticket, next_node, record_step
+from domain.walks import move_ticket, record_step
 
 
 def decide(  # noqa: C901, PLR0912 - one arm a legal move
@@ -49,6 +51,8 @@ def decide(  # noqa: C901, PLR0912 - one arm a legal move
             return record_step(session, command, context)
         case Active(), NextNode():
             return next_node(session, context)
+        case Active(), ServeNode():
+            return serve_node(session, command, context)
         case Active(), UpdateNotes():
             return Accepted((NotesUpdated(at=now, notes=command.notes),))
         case Active(), Resolve(helpful=helpful, resolution_notes=notes):
@@ -80,7 +84,8 @@ def acting(command: Command, user: User | None) -> Actor | None:
     """Who the command's effect is put down to, or None where the actor may not act.
 
     Escalations are moved by engineers, coverage or not. A command without an actor is the
-    system's own: it abandons sessions, moves them to other tickets, and tells people again.
+    system's own: it abandons sessions, moves them to other tickets, serves nodes, and tells
+    people again.
     """
     if command.actor_id is None:
         return SYSTEM if isinstance(command, (Abandon, SystemCommand)) else None

@@ -6,6 +6,7 @@ Every event moves the session's version by one. ``at`` is when firstline recorde
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain.built_nodes import BuiltNode
 from domain.people import Actor
 from domain.sessions import SessionKind
 from domain.tickets import TicketRef
@@ -57,9 +58,19 @@ class NotesUpdated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRequested:
-    """An AI-built walk needs its next question."""
+    """An AI-built walk needs its next node. ``request_id`` is the id of this event itself."""
 
     at: datetime
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeServed:
+    """An AI-built walk got the node that ``request_id`` asked for."""
+
+    at: datetime
+    request_id: str
+    node: BuiltNode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +153,7 @@ SessionEvent = (
     | StepRecorded
     | NotesUpdated
     | NodeRequested
+    | NodeServed
     | SessionResolved
     | SessionEscalated
     | SessionAbandoned

@@ -11,6 +11,7 @@ from domain.events import (
     Event,
     HandedBack,
     NodeRequested,
+    NodeServed,
     NotesUpdated,
     Renotified,
     SessionAbandoned,
@@ -43,7 +44,9 @@ class ImpossibleEvent(Exception):
     """The event cannot follow on the state: the history is broken, not the input."""
 
 
-def evolve(session: Session, event: Event) -> Born:
+def evolve(  # noqa: C901 - one arm an event
+    session: Session, event: Event
+) -> Born:
     """Apply one event. Versions count events from 1.
 
     Raises `ImpossibleEvent` where no decision could have produced the event in this state.
@@ -60,7 +63,17 @@ def evolve(session: Session, event: Event) -> Born:
                 session,
                 version=session.version + 1,
                 last_activity_at=event.at,
-                node_requested=True,
+                current_node_id=None,
+                request_id=event.request_id,
+            )
+        case Active(request_id=str()), NodeServed() if session.request_id == event.request_id:
+            return replace(
+                session,
+                version=session.version + 1,
+                last_activity_at=event.at,
+                current_node_id=event.node.id,
+                request_id=None,
+                nodes=(*session.nodes, event.node),
             )
         case Active(), TicketChanged():
             return replace(
@@ -143,7 +156,8 @@ def _step(session: Active, event: StepRecorded) -> Active:
         event.position,
         event.at,
         event.next_node_id or event.node_id,
-        walked=session.walked | {event.node_id},
+        session.walked | {event.node_id},
+        nodes=session.nodes,
     )
 
 

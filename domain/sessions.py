@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from domain.built_nodes import BuiltNode
 from domain.tickets import TicketRef
 
 
@@ -55,8 +56,9 @@ class Unborn:
 class Active:
     """The walk goes on.
 
-    ``current_node_id`` is the node to show; ``walked`` are the nodes answered so far, to which a
-    technician may go back. ``node_requested`` while an AI-built walk waits for its next question.
+    ``current_node_id`` is the node to show, None while one is being generated; ``walked`` are the
+    nodes answered so far, to which a technician may go back. Of an AI-built walk, ``request_id``
+    is the request for a node that is open, if one is, and ``nodes`` are all that were served.
     """
 
     origin: Origin
@@ -64,8 +66,9 @@ class Active:
     steps: int
     last_activity_at: datetime
     current_node_id: str | None = None
-    node_requested: bool = False
     walked: frozenset[str] = frozenset()
+    request_id: str | None = None
+    nodes: tuple[BuiltNode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ def _walk(  # noqa: PLR0913 - what is walked, and on whose behalf
 
 def _ai_build(command: Start, actor: Actor, context: Context) -> tuple[Event, ...]:
     started = _started(command, actor, context, SessionKind.AI_BUILD)
-    return (started, NodeRequested(at=context.now))
+    return (started, NodeRequested(at=context.now, request_id=context.event_id(1)))
 
 
 def _started(  # noqa: PLR0913 - what a start may name

@@ -1,9 +1,10 @@
 """Walking: which node may be answered, with what, and where the answer leads."""
 
+from domain.built_walks import answer_node
 from domain.commands import MoveTicket, RecordStep
 from domain.context import Context
 from domain.decisions import Accepted, Code, Decision, Rejected
-from domain.events import NodeRequested, SessionAbandoned, StepRecorded, TicketChanged
+from domain.events import SessionAbandoned, StepRecorded, TicketChanged
 from domain.flows import after, is_end
 from domain.sessions import Active, SessionKind
 from domain.tickets import TICKET_CLOSED, TICKET_MERGED, TicketKind, TicketStatus
@@ -19,16 +20,7 @@ def record_step(session: Active, command: RecordStep, context: Context) -> Decis
         case SessionKind.FLOW | SessionKind.PROPOSAL:
             return _along_nodes(session, command, context)
         case SessionKind.AI_BUILD:
-            return _generated(session, command, context)
-
-
-def next_node(session: Active, context: Context) -> Decision:
-    """Ask for the next question, where none is shown, none was asked for, and one may come."""
-    if session.origin.kind is not SessionKind.AI_BUILD:
-        return Rejected(Code.WRONG_KIND, "Only an AI-built walk asks for its nodes.")
-    if session.node_requested or session.steps >= context.limits.ai_nodes:
-        return Accepted(())
-    return Accepted((NodeRequested(at=context.now),))
+            return answer_node(session, command, context)
 
 
 def move_ticket(session: Active, command: MoveTicket, context: Context) -> Decision:
@@ -55,36 +47,16 @@ def _along_nodes(session: Active, command: RecordStep, context: Context) -> Deci
     following = after(node, command.option_id)
     if following is None:
         return Rejected(Code.UNKNOWN_OPTION, "The node has no such option.")
-    if refusal := _too_long(session, context):
-        return refusal
-    return Accepted((_step(session, command, context, command.question or node.text, following),))
-
-
-def _generated(session: Active, command: RecordStep, context: Context) -> Decision:
-    if refusal := _too_long(session, context):
-        return refusal
-    step = _step(session, command, context, command.question or "", None)
-    if step.position < context.limits.ai_nodes:
-        return Accepted((step, NodeRequested(at=context.now)))
-    return Accepted((step,))
-
-
-def _too_long(session: Active, context: Context) -> Rejected | None:
-    if session.steps < context.limits.steps:
-        return None
-    return Rejected(Code.PATH_TOO_LONG, f"A walk has at most {context.limits.steps} steps.")
-
-
-def _step(
-    session: Active, command: RecordStep, context: Context, question: str, following: str | None
-) -> StepRecorded:
-    return StepRecorded(
+    if session.steps >= context.limits.steps:
+        return Rejected(Code.PATH_TOO_LONG, f"A walk has at most {context.limits.steps} steps.")
+    step = StepRecorded(
         at=context.now,
         position=session.steps + 1,
         node_id=command.node_id,
-        question=question,
+        question=command.question or node.text,
         answer=command.answer,
         option_id=command.option_id,
         note=command.note,
         next_node_id=following,
     )
+    return Accepted((step,))

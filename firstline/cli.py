@@ -24,6 +24,7 @@ for command in (
     setting_up.check,
     working.worker,
     working.relay,
+    working.nodes,
     working.up,
     working.down,
     traffic.send,

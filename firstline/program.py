@@ -1,25 +1,31 @@
-"""The wiring: consumers, relay and sweeps in one process, from settings to a clean exit."""
+"""The wiring: consumers, generation, relay and sweeps, from settings to a clean exit."""
 
 import asyncio
 import contextlib
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from consumers.generating import Generating, GeneratingSettings
 from consumers.isolate import Applier
+from consumers.nodes import Nodes, NodesSettings
 from consumers.sweeps import sweep_forever
 from consumers.worker import Worker, WorkerSettings
 from domain.context import Limits
 from firstline.check import preconditions
 from firstline.servers import Servers
 from firstline.settings import Settings
+from integrations.embedded import Embedded
+from producers.kafka import Kafka
 from producers.leadership import relay_forever
 from producers.relay import RelaySettings, Signals
 from storage.database import connect
+from storage.node_results import Budget
 from storage.slots import Slot, take_slot
 
 _log = structlog.get_logger()
@@ -27,10 +33,15 @@ _log = structlog.get_logger()
 _RELAY_DRAIN_SECONDS = 6.0
 _SWEEP_SECONDS = 2.0
 _ALIVE_SECONDS = 60.0
+_NODE_CONNECTIONS = 2
 
 
-async def run_worker(servers: Servers, settings: Settings, *, with_relay: bool = True) -> None:
-    """Consume, sweep and relay until SIGTERM or SIGINT; print ``ready`` once it consumes.
+async def run_worker(
+    servers: Servers, settings: Settings, *, with_relay: bool = True, with_nodes: bool = True
+) -> None:
+    """Consume, generate nodes, sweep and relay until told to stop.
+
+    Prints ``ready`` once it consumes.
 
     Leaves within 30 seconds: the batch at hand ends, then the relay's intent, then the slot is
     free. Raises what a person has to see to: see `firstline.check`, `consumers.isolate`,
@@ -63,7 +74,15 @@ async def run_worker(servers: Servers, settings: Settings, *, with_relay: bool =
             WorkerSettings(slot.number, careful=slot.unclean, batch_records=settings.batch_records),
             on_applied=lambda applied: relaying.wake.set() if applied.messages else None,
         )
-        leaving.push_async_callback(worker.stop)
+        consuming: list[Worker | Nodes] = [worker]
+        leaving.push_async_callback(_stop_all, consuming)
+        if with_nodes:
+            # With connections of its own: nobody who generates a node keeps a command waiting.
+            of_nodes = connect(servers.database_url, pool_size=_NODE_CONNECTIONS)
+            leaving.push_async_callback(of_nodes.dispose)
+            nodes = _nodes(of_nodes, kafka, settings, slot, relaying.wake.set)
+            consuming.append(nodes)
+            until.append(_generate(nodes))
         if settings.alive_file is not None:
             until.append(_show_life(worker, settings.alive_file))
         await _first_of(_consume(worker, slot), *until)
@@ -98,6 +117,47 @@ async def run_relay(
         )
     finally:
         await engine.dispose()
+
+
+async def run_nodes(servers: Servers, settings: Settings) -> None:
+    """Generate the nodes of AI-built walks alone, until SIGTERM or SIGINT; print ``ready``."""
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    await preconditions(servers, settings)
+    async with AsyncExitStack() as leaving:
+        engine = connect(servers.database_url, pool_size=_NODE_CONNECTIONS)
+        leaving.push_async_callback(engine.dispose)
+        slot = await take_slot(servers.database_url, settings.topic_prefix, "nodes")
+        leaving.push_async_callback(slot.leave)
+        nodes = _nodes(engine, settings.kafka(servers.kafka_bootstrap), settings, slot)
+        leaving.push_async_callback(nodes.stop)
+        await _first_of(_generate(nodes, ready=True), stop.wait(), slot.hold())
+
+
+def _nodes(
+    engine: AsyncEngine,
+    kafka: Kafka,
+    settings: Settings,
+    slot: Slot,
+    on_served: Callable[[], None] = lambda: None,
+) -> Nodes:
+    budget = Budget(settings.ai_nodes_per_day, settings.ai_microdollars_per_day)
+    bounds = GeneratingSettings(settings.ai_seconds, settings.ai_nodes, budget)
+    generating = Generating(engine, Embedded(), slot.name, bounds, on_served)
+    return Nodes(kafka, generating, NodesSettings(slot.name, settings.ai_concurrency))
+
+
+async def _generate(nodes: Nodes, *, ready: bool = False) -> None:
+    """Generate nodes until that fails, and raise what it failed of."""
+    await nodes.start()
+    if ready:
+        print("ready", flush=True)  # noqa: T201 - others wait for this line
+    await _until(nodes.failed)
+
+
+async def _stop_all(consuming: Sequence[Worker | Nodes]) -> None:
+    """Stop consuming, all at the same time: each lets what is at hand end."""
+    await asyncio.gather(*(one.stop() for one in consuming))
 
 
 async def _show_life(worker: Worker, file: Path) -> None:

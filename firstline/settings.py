@@ -98,6 +98,23 @@ class Settings(BaseSettings):
     def _postgres_address(cls, url: str | None) -> str | None:
         return _checked(url, is_postgres_address, POSTGRES_FORM)
 
+    ai_concurrency: int = Field(
+        8, ge=1, le=1_000, description="How many nodes a process generates at the same time."
+    )
+    ai_seconds: float = Field(
+        20, gt=0, le=600, description="How long a node may take to generate, in seconds."
+    )
+    ai_nodes_per_day: int = Field(
+        2_000,
+        ge=0,
+        description="The most calls that are paid for an account a day, unless its policy says.",
+    )
+    ai_microdollars_per_day: int = Field(
+        20_000_000,
+        ge=0,
+        description="What calls for an account may cost a day, in millionths of a dollar.",
+    )
+
     @field_validator("log_level")
     @classmethod
     def _known_level(cls, level: str) -> str:

@@ -3,6 +3,7 @@
 from domain.events import (
     EscalationClosed,
     HandedBack,
+    NodeServed,
     Renotified,
     SessionAbandoned,
     SessionEscalated,
@@ -13,6 +14,7 @@ from domain.events import (
 from domain.history import Recorded
 from domain.sessions import Born, Ended, status
 from producers.json import rfc3339, without_absent
+from producers.nodes import drawn
 
 
 def event_data(recorded: Recorded) -> dict[str, object]:
@@ -60,6 +62,8 @@ def _added(  # noqa: C901 - one arm a type
             if event.note is not None:
                 step["note"] = event.note
             return step
+        case NodeServed(node=node):
+            return {"node": drawn(node)}
         case SessionResolved(helpful=helpful, resolution_notes=notes):
             return _outcome(session) | {"helpful": helpful, "resolution_notes": notes}
         case SessionEscalated(reason=reason, reason_category=category):

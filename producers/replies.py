@@ -6,13 +6,15 @@ from datetime import datetime
 
 from pydantic_core import to_json
 
+from domain.built_nodes import BuiltNode
 from domain.decisions import Rejected
-from domain.flows import Action, Article, EscalateEnd, Node, Question, ResolveEnd
+from domain.flows import Node
 from domain.intake import Candidate, pick
 from domain.sessions import Session, Unborn, status
 from producers import topics
 from producers.events import JSON_HEADERS
 from producers.json import rfc3339, without_absent
+from producers.nodes import drawn
 from storage.outbox import Message
 
 _FIRST = b'"duplicate":false'
@@ -34,7 +36,7 @@ class View:
     """What a client shows of a session: how it stands, and the node to be answered."""
 
     session: Session
-    node: Node | None = None
+    node: Node | BuiltNode | None = None
 
 
 def accepted(asked: Asked, view: View, found: Sequence[Candidate], now: datetime) -> bytes:
@@ -136,22 +138,5 @@ def _shown(view: View) -> dict[str, object]:
         shown["current_node_id"] = session.current_node_id
     told: dict[str, object] = {"version": session.version, "session": shown}
     if view.node is not None:
-        told["node"] = _node(view.node)
+        told["node"] = drawn(view.node)
     return told
-
-
-def _node(node: Node) -> dict[str, object]:
-    """The node as a client draws it: where answers lead is ours to know."""
-    match node:
-        case Question(id=node_id, text=text, options=options):
-            labels = [{"id": option.id, "label": option.label} for option in options]
-            return {"id": node_id, "type": "question", "text": text, "options": labels}
-        case Action(id=node_id, text=text):
-            return {"id": node_id, "type": "action", "text": text}
-        case Article(id=node_id, text=text, article_id=article_id):
-            drawn: dict[str, object] = {"id": node_id, "type": "article", "text": text}
-            return drawn | without_absent({"article_id": article_id})
-        case ResolveEnd(id=node_id, text=text):
-            return {"id": node_id, "type": "resolve", "text": text}
-        case EscalateEnd(id=node_id, text=text, reason_category=category):
-            return {"id": node_id, "type": "escalate", "text": text, "reason_category": category}

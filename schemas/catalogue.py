@@ -67,13 +67,16 @@ class Policy(_Entry):
 
     ``intake_actor_id`` is who acts when a ticket that is created or reopened starts an intake;
     without one, none starts. After ``silent_minutes`` without a move of an escalation that is
-    claimed, people are told again; where it is left out, they are not.
+    claimed, people are told again; where it is left out, they are not. What calls for nodes of
+    AI-built walks may come to in a day (UTC) is the deployment's to say where it is left out.
     """
 
     idle_hours: IdleHours = IdleHours()
     escalation: list[EscalationStep] = []
     silent_minutes: Annotated[int, Field(ge=1, le=525_600)] | None = None
     intake_actor_id: Id | None = None
+    ai_nodes_per_day: Annotated[int, Field(ge=0, le=_LARGEST_INTEGER)] | None = None
+    ai_microdollars_per_day: Annotated[int, Field(ge=0, le=_LARGEST_INTEGER)] | None = None
 
 
 class Account(_HasId):

@@ -36,14 +36,14 @@ NOTES_LIMIT = 262_144
 DEPTH_LIMIT = 64
 """How deep the arrays and objects of a value may nest."""
 
-NOT_YET_SUPPORTED = frozenset({"serve_node"})
-"""Types of the internal topic that this version answers with ``invalid``, "not supported yet"."""
-
 _CANONICAL_UUID = re.compile(UUID_PATTERN)
 _INTERNAL_TICKETS_HAVE_UUIDS: JsonDict = {
     "if": {"properties": {"ticket_kind": {"const": "internal"}}, "required": ["ticket_kind"]},
     "then": {"properties": {"ticket_id": {"pattern": UUID_PATTERN}}},
 }
+
+
+_STRICT = ConfigDict(strict=True, frozen=True, extra="ignore", use_attribute_docstrings=True)
 
 
 class CommandModel(BaseModel):
@@ -52,9 +52,7 @@ class CommandModel(BaseModel):
     ``actor_id`` may be absent on the internal topic alone, where the system itself acts.
     """
 
-    model_config = ConfigDict(
-        strict=True, frozen=True, extra="ignore", use_attribute_docstrings=True
-    )
+    model_config = _STRICT
 
     command_id: Id
     """Names this command for good; UUIDv7 recommended. Sent again, it has no second effect."""
@@ -242,7 +240,50 @@ class Renotify(CommandModel):
     """Which time this is; what was done before is not done again."""
 
 
-INTERNAL_TYPES = frozenset({"move_ticket", "end_with_ticket", "renotify"})
+class ServedChoice(BaseModel):
+    """One of the answers to a generated question."""
+
+    model_config = _STRICT
+    id: NodeId
+    label: Answer
+
+
+class ServedNode(BaseModel):
+    """A generated node, its id made when it was stored. A question has options, others have none.
+
+    Without ``article_id`` it rests on no article.
+    """
+
+    model_config = _STRICT
+    id: NodeId
+    type: Literal["question", "action", "article", "resolve", "escalate"]
+    text: Text
+    options: Annotated[list[ServedChoice], Field(min_length=2, max_length=8)] | None = None
+    article_id: Id | None = None
+    reason_category: ReasonCategory | None = None
+
+    @model_validator(mode="after")
+    def _has_what_its_type_has(self) -> Self:
+        if (self.type == "question") != (self.options is not None):
+            msg = "questions have options, and nothing else has"
+            raise ValueError(msg)
+        if (self.type == "escalate") != (self.reason_category is not None):
+            msg = "escalate nodes have a reason_category, and nothing else has"
+            raise ValueError(msg)
+        return self
+
+
+class ServeNode(CommandModel):
+    """Show the node that was generated for a request; firstline's own command."""
+
+    type: Literal["serve_node"] = "serve_node"
+    request_id: Id
+    """The id of the node_requested event that it answers."""
+
+    node: ServedNode
+
+
+INTERNAL_TYPES = frozenset({"move_ticket", "end_with_ticket", "renotify", "serve_node"})
 """Types that the internal topic alone carries; elsewhere they are ``invalid``."""
 
 AnyCommand = (
@@ -265,6 +306,7 @@ AnyCommand = (
     | MoveTicket
     | EndWithTicket
     | Renotify
+    | ServeNode
 )
 
 COMMANDS: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="type")])

@@ -153,6 +153,9 @@ EXAMPLES: dict[str, object] = {
         "end_with_ticket", ticket_id="10045", ticket_kind="psa", reason="ticket_closed"
     ),
     "command.renotify": _internal("renotify", step=1, expected_version=3),
+    "command.serve_node": _internal(
+        "serve_node", request_id=EVENT, node=_NODE, correlation="conversation-17"
+    ),
     "ticket-event": {
         "event_id": "7781-3",
         "account_id": ACCOUNT,

@@ -99,7 +99,7 @@ class ShownNode(Published):
     """Of a question: what may be chosen; its id goes into ``option_id`` of ``record_step``."""
 
     article_id: Id | None = None
-    """Of an article: which."""
+    """Of an article: which. Of a generated node: the one it rests on, if on any."""
 
     reason_category: str | None = None
     """Of an escalate node: what to escalate with."""

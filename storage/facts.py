@@ -19,19 +19,22 @@ from domain.commands import (
     NextNode,
     RecordStep,
     Renotify,
+    Resolve,
     Start,
     StartFlow,
     StartProposal,
 )
 from domain.context import Walkable
+from domain.drafts import Draft
 from domain.history import Walk
 from domain.intake import Candidate
 from domain.people import Recipient, User
 from domain.sessions import Born, Escalated, Session, SessionKind, Unborn
 from domain.ticket_news import TicketNews
 from domain.tickets import Ticket, TicketKind
-from storage import people, search, sessions, tickets, walkables, walks
+from storage import drafts, people, search, sessions, tickets, walkables, walks
 from storage.database import Transaction
+from storage.drafts import AccountTopic
 from storage.people import AccountCategory
 from storage.tickets import AccountTicket
 from storage.walkables import AccountFlow, AccountFlowVersion
@@ -58,6 +61,8 @@ class Facts:
     newest_flows: dict[AccountFlow, Walkable] = field(default_factory=dict)
     flows: dict[AccountFlowVersion, Walkable] = field(default_factory=dict)
     proposals: dict[AccountFlow, Walkable] = field(default_factory=dict)
+    drafts: dict[str, Draft] = field(default_factory=dict)
+    stored_drafts: dict[str, Draft] = field(default_factory=dict)
     candidates: dict[str, tuple[Candidate, ...]] = field(default_factory=dict)
     recipients: dict[AccountCategory, list[Recipient]] = field(default_factory=dict)
     default_recipients: dict[str, list[Recipient]] = field(default_factory=dict)
@@ -100,6 +105,8 @@ async def lock(
     if looked_at := set(others) - facts.sessions.keys():
         facts.sessions |= await sessions.read(tx, looked_at)
     await _lock_tickets(tx, facts, commands, {(one.account_id, one.ticket) for one in news})
+    facts.drafts = await drafts.lock(tx, _drafted(facts, commands))
+    facts.stored_drafts = dict(facts.drafts)
     facts.proposals = await walkables.lock_proposals(tx, _proposals(facts, commands))
     await _read_knowledge(tx, facts, commands)
     await _read_people(tx, facts, commands)
@@ -157,6 +164,20 @@ def _proposals(facts: Facts, commands: Iterable[Command]) -> set[str]:
     return asked | walked
 
 
+def _drafted(facts: Facts, commands: Iterable[Command]) -> set[AccountTopic]:
+    """What AI-built walks that end well are about: they become drafts."""
+    ended = [facts.session(one.session_id) for one in commands if _helped(one)]
+    return {
+        (session.origin.account_id, session.origin.category or None)
+        for session in ended
+        if not isinstance(session, Unborn) and session.origin.kind is SessionKind.AI_BUILD
+    }
+
+
+def _helped(command: Command) -> bool:
+    return isinstance(command, Resolve) and command.helpful is True
+
+
 async def _read_knowledge(tx: Transaction, facts: Facts, commands: Collection[Command]) -> None:
     """Flows asked for and walked, what intakes find, and ids that are taken."""
     facts.newest_flows = await walkables.newest(
@@ -185,27 +206,10 @@ async def _read_knowledge(tx: Transaction, facts: Facts, commands: Collection[Co
             if isinstance(command, Intake) and command.flow_id is None and not command.adhoc
         },
     )
-    _keep_what_starts_walk(facts, commands)
     _begin_walks(facts, commands)
     facts.taken = await sessions.existing(
         tx, {command.new_session_id for command in commands if isinstance(command, HandBack)}
     )
-
-
-def _keep_what_starts_walk(facts: Facts, commands: Iterable[Command]) -> None:
-    """What a session that starts in this batch goes on along, as if it had been pinned before."""
-    for (account_id, flow_id), walkable in facts.newest_flows.items():
-        if walkable.version is not None:
-            facts.flows.setdefault((account_id, flow_id, walkable.version), walkable)
-    for command in commands:
-        for found in facts.candidates.get(command.command_id, ()):
-            if found.flow is None:
-                continue
-            walkable, key = Walkable(found.flow, found.version), (command.account_id, found.id)
-            if found.version is None:
-                facts.proposals.setdefault(key, walkable)
-            else:
-                facts.flows.setdefault((*key, found.version), walkable)
 
 
 def _begin_walks(facts: Facts, commands: Iterable[Command]) -> None:
@@ -253,7 +257,7 @@ def _told_of(facts: Facts, commands: Iterable[Command]) -> set[str]:
             continue
         built = session.origin.kind is SessionKind.AI_BUILD
         if isinstance(command, (Escalate, EscalationMove, Renotify)) or (
-            built and isinstance(command, (RecordStep, NextNode))
+            built and (isinstance(command, (RecordStep, NextNode)) or _helped(command))
         ):
             told.add(command.session_id)
     return told

@@ -45,6 +45,22 @@ async def find(
     return {key: tuple(candidates) for key, candidates in found.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class FoundArticle:
+    """An article that matches a problem, whole."""
+
+    id: str
+    title: str
+    category: str | None
+    body: str
+
+
+async def articles(tx: Transaction, problem: Problem, most: int) -> list[FoundArticle]:
+    """The account's articles that match best, best first."""
+    rows = await tx.fetch(_ARTICLES, problem.account_id, problem.text, problem.category, most)
+    return [FoundArticle(*row) for row in rows]
+
+
 def _candidate(row: Sequence[object]) -> Candidate:
     kind, found_id, title, score, version, start, nodes = row
     flow = None
@@ -60,13 +76,8 @@ def _candidate(row: Sequence[object]) -> Candidate:
     )
 
 
-_SEARCH = """
-    with asked as (
-        select a.key, a.account_id, a.category, q.query
-        from unnest($1::text[], $2::uuid[], $3::text[], $4::text[])
-            as a(key, account_id, problem, category)
-        cross join lateral (
-            -- any lexeme of the problem, quoted as tsquery wants it
+# Any lexeme of the problem, quoted as tsquery wants it.
+_ANY_LEXEME = """
             select coalesce(
                 string_agg(
                     '''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''', ' | '
@@ -74,7 +85,24 @@ _SEARCH = """
                 ''
             )::tsquery as query
             from unnest(to_tsvector('english', left(a.problem, 20000)))
-        ) q
+"""
+_ARTICLES = f"""
+    select r.id::text, r.title, r.category, r.body
+    from (select $1::uuid as account_id, $2::text as problem, $3::text as category) a
+    cross join lateral ({_ANY_LEXEME}) q
+    join articles r on r.account_id = a.account_id
+    where r.category = a.category or r.words @@ q.query
+    order by
+        ts_rank(r.words, q.query) + case when r.category = a.category then 1 else 0 end desc,
+        r.id
+    limit $4
+"""  # noqa: S608 - of texts of our own
+_SEARCH = f"""
+    with asked as (
+        select a.key, a.account_id, a.category, q.query
+        from unnest($1::text[], $2::uuid[], $3::text[], $4::text[])
+            as a(key, account_id, problem, category)
+        cross join lateral ({_ANY_LEXEME}) q
     ),
     newest as (
         select distinct on (v.flow_id)
@@ -89,7 +117,7 @@ _SEARCH = """
                 as score,
             v.version, v.start, v.nodes
         from asked a join newest v on v.account_id = a.account_id
-        where v.category = a.category or ts_filter(v.words, '{a,b}') @@ a.query
+        where v.category = a.category or ts_filter(v.words, '{{a,b}}') @@ a.query
         union all
         select a.key, 'proposal', p.id, p.title,
             ts_rank(p.words, a.query) + case when p.category = a.category then 1 else 0 end,
@@ -97,7 +125,7 @@ _SEARCH = """
         from asked a
         join flow_proposals p on p.account_id = a.account_id and p.validated_by_outcome
         left join proposal_outcomes o on o.flow_proposal_id = p.id
-        where (p.category = a.category or ts_filter(p.words, '{a,b}') @@ a.query)
+        where (p.category = a.category or ts_filter(p.words, '{{a,b}}') @@ a.query)
             -- a proposal that helps less often than not has lost its trust
             and coalesce(o.helpful, 0) >= coalesce(o.unhelpful, 0)
         union all
@@ -114,4 +142,4 @@ _SEARCH = """
     select key, kind, id::text, title, score, version, start, nodes::text
     from ranked where place <= $5
     order by key, kind, place
-"""
+"""  # noqa: S608 - of texts of our own

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -28,6 +28,7 @@ from domain.sessions import (
     status,
 )
 from domain.tickets import TicketKind, TicketRef
+from storage import built_walks
 from storage.database import Transaction
 
 _READ = """
@@ -81,7 +82,14 @@ async def lock(tx: Transaction, session_ids: Collection[str]) -> dict[str, Born]
 async def read(tx: Transaction, session_ids: Collection[str]) -> dict[str, Born]:
     """Read the sessions that exist, without waiting for anybody."""
     rows = await tx.fetch(_READ, list(session_ids))
-    return {row[0]: _session(row) for row in rows}
+    found = {row[0]: _session(row) for row in rows}
+    asking = {row[0]: row["node_requested"] for row in rows if row["kind"] == "ai_build"}
+    for session_id, built in (await built_walks.read(tx, asking)).items():
+        session = found[session_id]
+        if isinstance(session, Active):
+            request_id = built.newest_request if asking[session_id] else None
+            found[session_id] = replace(session, request_id=request_id, nodes=built.nodes)
+    return found
 
 
 async def existing(tx: Transaction, session_ids: Collection[str]) -> set[str]:
@@ -215,7 +223,7 @@ def _session(row: asyncpg.Record) -> Born:
     match SessionStatus(row["status"]):
         case SessionStatus.ACTIVE:
             walked = frozenset(json.loads(row["walked"]))
-            return Active(*so_far, row["node_requested"], walked)
+            return Active(*so_far, walked)
         case SessionStatus.RESOLVED:
             return Resolved(*so_far, row["ended_at"], row["helpful"], row["resolution_notes"])
         case SessionStatus.ABANDONED:
@@ -282,7 +290,7 @@ def _state(session: Born) -> tuple[Any, ...]:
     )  # fmt: skip
     match session:
         case Active():
-            return (*common, session.node_requested, None, None, None, None, None)
+            return (*common, session.request_id is not None, None, None, None, None, None)
         case Resolved(ended_at=at, helpful=helpful, resolution_notes=notes):
             return (*common, False, at, helpful, notes, None, None)
         case Escalated(ended_at=at, reason=reason, reason_category=category):

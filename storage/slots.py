@@ -1,8 +1,9 @@
-"""Worker slots: who a worker is in its consumer group, without anybody having to say so.
+"""Slots: who a consumer is in its group, without anybody having to say so.
 
-A worker takes the lowest free slot by an advisory lock and keeps it while it lives. One that died
-leaves its slot free at once, and who comes after it is the same group member: it has the
-partitions back in milliseconds, where a new member waits out a whole session time-out.
+A worker, or a consumer of node requests that runs by itself, takes the lowest free slot by an
+advisory lock and keeps it while it lives. One that died leaves its slot free at once, and who comes
+after it is the same group member: it has the partitions back in milliseconds, where a new member
+waits out a whole session time-out.
 """
 
 import asyncio
@@ -27,10 +28,10 @@ class SlotLost(Exception):
 
 @dataclass(slots=True)
 class Slot:
-    """A worker's slot. ``unclean`` where the last worker in it did not say good-bye."""
+    """A consumer's slot. ``unclean`` where the last one in it did not say good-bye."""
 
     database_url: str
-    prefix: str
+    name: str
     number: int
     lease: Lease
     unclean: bool
@@ -53,7 +54,7 @@ class Slot:
         taken_by_another = 0.0
         while taken_by_another < _RETAKE_SECONDS:
             try:
-                lease = await try_lease(self.database_url, _name(self.prefix, self.number))
+                lease = await try_lease(self.database_url, self.name)
             except (OSError, TimeoutError, asyncpg.PostgresError):
                 await asyncio.sleep(0.5)
                 continue
@@ -65,14 +66,14 @@ class Slot:
         raise SlotLost(msg)
 
 
-async def take_slot(database_url: str, prefix: str) -> Slot:
-    """Take the lowest free slot. Raises what connecting raises."""
+async def take_slot(database_url: str, prefix: str, kind: str = "worker") -> Slot:
+    """Take the lowest free slot of a kind. Raises what connecting raises."""
     for number in range(_MOST_SLOTS):
-        lease = await try_lease(database_url, _name(prefix, number))
+        lease = await try_lease(database_url, f"{prefix}{kind}-{number}")
         if lease is not None:
             was_running = await _mark(database_url, lease.name, running=True)
-            return Slot(database_url, prefix, number, lease, unclean=was_running)
-    msg = f"all {_MOST_SLOTS} worker slots are taken"
+            return Slot(database_url, lease.name, number, lease, unclean=was_running)
+    msg = f"all {_MOST_SLOTS} {kind} slots are taken"
     raise SlotLost(msg)
 
 
@@ -95,7 +96,3 @@ async def _mark(database_url: str, name: str, *, running: bool) -> bool:
             return bool(before)
     finally:
         await connection.close(timeout=2)
-
-
-def _name(prefix: str, number: int) -> str:
-    return f"{prefix}worker-{number}"

@@ -14,6 +14,9 @@ from storage.database import Transaction
 IDLE_HOURS = 24
 """How long a session may idle where its account says nothing."""
 
+GENERATING_HOURS = 48
+"""How long a session may wait for a node: an outage of what generates them ends before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Due:
@@ -29,8 +32,9 @@ class Due:
 async def idle_sessions(
     tx: Transaction, now: datetime, most: int, past: Due | None = None
 ) -> list[Due]:
-    """Active sessions without activity for too long, never while a node is being generated.
+    """Active sessions without activity for too long, but for those whose node is being generated.
 
+    A node asked for longer ago than ``GENERATING_HOURS`` will not come any more.
     The longest due first, and those only that come after ``past``.
     """
     rows = await tx.fetch(
@@ -42,7 +46,11 @@ async def idle_sessions(
         cross join lateral (
             select coalesce((a.policy->'idle_hours'->>s.kind)::int, $3) as hours
         ) h
-        where s.status = 'active' and not s.node_requested
+        where s.status = 'active'
+            -- asking for a node is activity: no request is newer than that
+            and not (
+                s.node_requested and s.last_activity_at > $1 - make_interval(hours => $6)
+            )
             and s.last_activity_at + make_interval(hours => h.hours) <= $1
             and (
                 $4::timestamptz is null
@@ -56,6 +64,7 @@ async def idle_sessions(
         IDLE_HOURS,
         past and past.at,
         past and past.session_id,
+        GENERATING_HOURS,
     )
     return [Due(*row) for row in rows]
 

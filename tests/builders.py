@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from domain.built_nodes import BuiltNode, Choice, NodeKind
 from domain.commands import (
     Abandon,
     ClaimEscalation,
@@ -19,6 +20,7 @@ from domain.commands import (
     ReleaseEscalation,
     Renotify,
     Resolve,
+    ServeNode,
     StartAdhoc,
     StartAiBuild,
     StartFlow,
@@ -31,6 +33,7 @@ from domain.events import (
     EscalationReleased,
     HandedBack,
     NodeRequested,
+    NodeServed,
     NotesUpdated,
     Renotified,
     SessionAbandoned,
@@ -60,6 +63,7 @@ TECH, ENGINEER, GLOBEX_TECH = an_id(0x1), an_id(0x2), an_id(0x3)
 FLOW, PROPOSAL = an_id(0x11), an_id(0x12)
 SESSION, OTHER_SESSION = an_id(0x31), an_id(0x32)
 COMMAND = an_id(0x41)
+REQUEST, NODE = an_id(0x51), an_id(0x61)
 PSA_TICKET = TicketRef(TicketKind.PSA, "10045")
 OTHER_TICKET = TicketRef(TicketKind.PSA, "10046")
 INTERNAL_TICKET = TicketRef(TicketKind.INTERNAL, an_id(0x21))
@@ -193,6 +197,11 @@ def renotify(**more: object) -> Renotify:
     return made(Renotify, _COMMON, {"actor_id": None, "step": 1}, more)
 
 
+def serve_node(**more: object) -> ServeNode:
+    served = {"actor_id": None, "request_id": REQUEST, "node": a_node()}
+    return made(ServeNode, _COMMON, served, more)
+
+
 # -- events of Acme's session ----------------------------------------------------------------
 
 
@@ -231,7 +240,23 @@ def notes_updated(**more: object) -> NotesUpdated:
 
 
 def node_requested(**more: object) -> NodeRequested:
-    return made(NodeRequested, _NOW, more)
+    return made(NodeRequested, _NOW, {"request_id": REQUEST}, more)
+
+
+def a_node(**more: object) -> BuiltNode:
+    """A generated question that rests on no article."""
+    choices = (Choice("1", "Yes"), Choice("2", "No"))
+    asked = {"id": NODE, "kind": NodeKind.QUESTION, "text": "Is it on?", "choices": choices}
+    return made(BuiltNode, asked, more)
+
+
+def an_action(**more: object) -> BuiltNode:
+    """A generated action."""
+    return a_node(**{"kind": NodeKind.ACTION, "text": "Switch it on.", "choices": ()} | more)
+
+
+def node_served(**more: object) -> NodeServed:
+    return made(NodeServed, _NOW, {"request_id": REQUEST, "node": a_node()}, more)
 
 
 def resolved(**more: object) -> SessionResolved:

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from firstline.check.access import access
+from firstline.check.access import GROUPS, access
 from firstline.check.clocks import clocks
 from firstline.check.cluster import (
     OLDEST_KAFKA,
@@ -87,7 +87,7 @@ async def _look_at_kafka(kafka: Kafka, settings: Settings) -> tuple[Cluster | No
                 client,
                 kafka,
                 [topic.name for topic in ALL],
-                group=f"{kafka.prefix}worker",
+                groups=[f"{kafka.prefix}{name}" for name in GROUPS],
                 transactional_id=f"{kafka.prefix}relay-0",
             )
     except KafkaTooOld:

@@ -29,6 +29,9 @@ NEEDED = MappingProxyType(
 )
 """What worker and relay do with each topic; Kafka lets who reads or writes also describe."""
 
+GROUPS = ("worker", "nodes")
+"""The consumer groups, by name without the prefix: of commands, and of node requests."""
+
 _OTHERS_WRITE = (topics.CHAT_COMMANDS, topics.PSA_COMMANDS, topics.TICKET_EVENTS)
 _ADMINISTRATION = frozenset({Operation.DELETE, Operation.ALTER, Operation.ALTER_CONFIGS})
 _CLUSTER_ADMINISTRATION = frozenset(
@@ -75,13 +78,13 @@ def _too_narrow(kafka: Kafka, cluster: Cluster) -> Iterator[Finding]:
                 f"Kafka's ACLs do not let this client {' and '.join(_verbs(lacking))} it",
                 f"allow {', '.join(_titles(lacking))} on the topic",
             )
-    group = f"{kafka.prefix}worker"
-    if Operation.READ not in cluster.group_allowed:
-        yield wrong(
-            f"group {group}",
-            "Kafka's ACLs do not let this client join it",
-            "allow Read on the group",
-        )
+    for group, allowed in cluster.group_allowed.items():
+        if Operation.READ not in allowed:
+            yield wrong(
+                f"group {group}",
+                "Kafka's ACLs do not let this client join it",
+                "allow Read on the group",
+            )
     if not cluster.transactions_allowed:
         yield wrong(
             f"transactional id {kafka.prefix}relay-0",

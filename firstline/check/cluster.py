@@ -79,7 +79,7 @@ class Cluster:
     topics: Mapping[str, TopicFacts]
     hidden: Sequence[str]
     allowed: Operations
-    group_allowed: Operations
+    group_allowed: Mapping[str, Operations]
     transactions_allowed: bool
     clock: float | None
 
@@ -138,7 +138,11 @@ async def read_topics(
 
 
 async def read_cluster(
-    client: AIOKafkaClient, kafka: Kafka, names: Sequence[str], group: str, transactional_id: str
+    client: AIOKafkaClient,
+    kafka: Kafka,
+    names: Sequence[str],
+    groups: Sequence[str],
+    transactional_id: str,
 ) -> Cluster:
     """Everything that is looked at. Raises `KafkaError` where Kafka goes away meanwhile."""
     described = await _ask(client, Metadata([]))
@@ -150,7 +154,7 @@ async def read_cluster(
         topics=topics,
         hidden=hidden,
         allowed=_operations(described["authorized_operations"]),
-        group_allowed=await _group_operations(client, group),
+        group_allowed={group: await _group_operations(client, group) for group in groups},
         transactions_allowed=await _may_find_transactions(client, transactional_id),
         clock=await _clock(client),
     )

@@ -14,6 +14,9 @@ def worker(
     with_relay: Annotated[
         bool, typer.Option("--relay/--no-relay", help="Relay what comes of the commands, too.")
     ] = True,
+    with_nodes: Annotated[
+        bool, typer.Option("--nodes/--no-nodes", help="Generate nodes of AI-built walks, too.")
+    ] = True,
 ) -> None:
     """Consume commands and relay what comes of them, until SIGTERM; prints "ready".
 
@@ -22,7 +25,7 @@ def worker(
     from firstline.program import run_worker  # noqa: PLC0415
 
     with servers_and_settings() as (servers, settings):
-        run_async(run_worker(servers, settings, with_relay=with_relay))
+        run_async(run_worker(servers, settings, with_relay=with_relay, with_nodes=with_nodes))
 
 
 def up(
@@ -43,7 +46,7 @@ def up(
         return
     with servers_and_settings():  # kept from one step to the next
         prepare()
-        worker(with_relay=True)
+        worker(with_relay=True, with_nodes=True)
 
 
 def down() -> None:
@@ -74,6 +77,17 @@ def relay(
 
     with servers_and_settings() as (servers, settings):
         run_async(run_relay(servers, settings, accept_lost_progress=accept_lost_progress))
+
+
+def nodes() -> None:
+    """Generate the nodes of AI-built walks, without consuming commands, until SIGTERM.
+
+    Example: firstline nodes
+    """
+    from firstline.program import run_nodes  # noqa: PLC0415
+
+    with servers_and_settings() as (servers, settings):
+        run_async(run_nodes(servers, settings))
 
 
 def demo(

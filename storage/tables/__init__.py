@@ -4,6 +4,13 @@ A test compares the two. The reasons for the schema stand in the migrations; her
 column means to who reads it. Views are left out: nobody writes through them.
 """
 
+from storage.tables.built_walks import (
+    node_requests,
+    node_results,
+    node_usage,
+    proposal_drafts,
+    served_nodes,
+)
 from storage.tables.catalogue import (
     account_audit,
     accounts,
@@ -44,12 +51,17 @@ __all__ = [
     "flows",
     "inbox",
     "metadata",
+    "node_requests",
+    "node_results",
+    "node_usage",
     "outbox",
     "outbox_set_aside",
     "parked_sessions",
     "positions",
+    "proposal_drafts",
     "recipients",
     "relay_shards",
+    "served_nodes",
     "session_notes",
     "sessions",
     "sweeps",

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from firstline.check.access import NEEDED
+from firstline.check.access import GROUPS, NEEDED
 from firstline.load import load_file
 from firstline.servers import Kafka, Servers, find_kafka
 from firstline.settings import Settings
@@ -71,9 +71,10 @@ async def test_rights_that_nobody_needs_are_worth_a_warning(behind_acls: Install
         ("TOPIC", "commands.psa", "DESCRIBE", "do not let this client read it; allow Read"),
         ("TOPIC", "replies", "WRITE", "do not let this client write it; allow Write"),
         ("GROUP", "worker", "READ", "do not let this client join it; allow Read"),
+        ("GROUP", "nodes", "READ", "do not let this client join it; allow Read"),
         ("TRANSACTIONAL_ID", "relay-0", "DESCRIBE", "do not let the relay use it; allow Write"),
     ],
-    ids=["read", "describe", "write", "group", "transactions"],
+    ids=["read", "describe", "write", "group", "group of nodes", "transactions"],
 )
 async def test_a_right_that_is_missing_is_wrong(
     behind_acls: Installation, kind: str, name: str, denied: str, said: str
@@ -138,7 +139,8 @@ async def _only_what_is_needed(installation: Installation) -> None:
         await installation.operator.allow(
             "TOPIC", installation.topic(name), "DESCRIBE_CONFIGS", *rights
         )
-    await installation.operator.allow("GROUP", installation.topic("worker"), "READ")
+    for group in GROUPS:
+        await installation.operator.allow("GROUP", installation.topic(group), "READ")
     await installation.operator.allow("TRANSACTIONAL_ID", installation.topic("relay-0"), "WRITE")
     assert set(NEEDED) == {topic.name for topic in ALL}
 

@@ -25,6 +25,7 @@ from tests.builders import ACME, ENGINEER, FLOW, GLOBEX, GLOBEX_TECH, NOW, TECH
 from tests.consumers.wire import (
     CHAT_TOPIC,
     INTERNAL_TOPIC,
+    QUESTION,
     TICKET_TOPIC,
     ARecord,
     Json,
@@ -131,6 +132,20 @@ class Desk:
             "select value from outbox where topic = 'commands.internal' order by id"
         )
         return [json.loads(row["value"]) for row in rows]
+
+    async def serve(self, session: str, now: datetime = NOW, **node: object) -> Json:
+        """Have the node that a walk waits for served; return the reply."""
+        *_, request = await self.messages("node-requests", session)
+        sent = command(
+            "serve_node",
+            command_id=new_id(),
+            session_id=session,
+            actor_id=None,
+            request_id=request["request_id"],
+            node=QUESTION | {"id": new_id()} | node,
+        )
+        await self.hear(sent, now=now)
+        return await self.answer(sent["command_id"])
 
     async def set_policy(self, account_id: str, **policy: object) -> None:
         await self.connection.execute(

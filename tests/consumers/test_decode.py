@@ -7,20 +7,22 @@ import pytest
 from consumers.decode import decode
 from consumers.records import DeadLetter, Decoded, Delivery, Reason, Refused, Source
 from domain import commands
+from domain.built_nodes import BuiltNode, NodeKind
+from domain.commands import ServeNode
 from domain.decisions import Code
 from domain.tickets import TicketKind, TicketRef
 from schemas.commands import (
     INTERNAL_TYPES,
-    NOT_YET_SUPPORTED,
     NOTES_LIMIT,
     VALUE_LIMIT,
 )
-from tests.builders import ACME, FLOW, SESSION, TECH, an_id
+from tests.builders import ACME, FLOW, SESSION, TECH, a_node, an_id
 from tests.consumers.wire import (
     ABSENT,
     COMMON_OPTIONAL,
     INTERNAL,
     OPTIONAL,
+    QUESTION,
     REQUIRED,
     ARecord,
     Json,
@@ -511,25 +513,57 @@ def test_an_unknown_type_is_invalid(kind: object, source: Source) -> None:
     assert outcome(read(command(type=kind), source)) == "invalid"
 
 
-@pytest.mark.parametrize("kind", sorted(NOT_YET_SUPPORTED))
-def test_what_is_not_built_yet_says_so_whatever_else_is_wrong(kind: str) -> None:
-    for sent in (command(kind), command(kind, account_id=7, correlation=[])):
-        decoded = read(sent, Source.INTERNAL, key="another")
-        assert isinstance(decoded, Refused)
-        assert decoded.rejected.code is Code.INVALID
-        assert decoded.rejected.message == "not supported yet"
-
-
 @pytest.mark.parametrize("kind", INTERNAL)
 @pytest.mark.parametrize("actor", [TECH, None, ABSENT])
 def test_internal_types_are_read_on_the_internal_topic(kind: str, actor: object) -> None:
     sent = command(kind, actor_id=actor, **COMMON_OPTIONAL)
     decoded = read(sent, Source.INTERNAL)
     assert isinstance(decoded, Delivery)
-    for field in sent.keys() - {"ticket_id", "ticket_kind", "type", "actor_id"}:
+    for field in sent.keys() - {"ticket_id", "ticket_kind", "type", "actor_id", "node"}:
         assert getattr(decoded.command, field) == sent[field]
     for field in ("account_id", *INTERNAL[kind]):
         assert outcome(read(command(kind, **{field: ABSENT}), Source.INTERNAL)) == "invalid"
+
+
+NODES: dict[str, tuple[Json, BuiltNode]] = {
+    "a question": (QUESTION, a_node()),
+    "an action that rests on an article": (
+        {"id": "a", "type": "action", "text": "Go.", "article_id": FLOW, "options": None},
+        BuiltNode("a", NodeKind.ACTION, "Go.", article_id=FLOW),
+    ),
+    "an escalation": (
+        {"id": "e", "type": "escalate", "text": "Up.", "reason_category": "network"},
+        BuiltNode("e", NodeKind.ESCALATE, "Up.", reason_category="network"),
+    ),
+}
+WRONG_NODES: dict[str, Json] = {
+    "no text": {"text": ""},
+    "another type": {"type": "wish"},
+    "no options": {"options": ABSENT},
+    "one option": {"options": [{"id": "1", "label": "Yes"}]},
+    "nine options": {"options": [{"id": str(one), "label": "Yes"} for one in range(9)]},
+    "an empty label": {"options": [{"id": "1", "label": ""}, {"id": "2", "label": "No"}]},
+    "an action with options": {"type": "action"},
+    "a reason to escalate": {"reason_category": "network"},
+    "no reason to escalate": {"type": "escalate", "options": ABSENT},
+    "an article with an odd id": {"article_id": "7"},
+    "an id too long": {"id": "i" * 101},
+}
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_a_served_node_is_read(name: str) -> None:
+    sent, meant = NODES[name]
+    decoded = read(command("serve_node", node=sent), Source.INTERNAL)
+    assert isinstance(decoded, Delivery)
+    assert isinstance(decoded.command, ServeNode)
+    assert decoded.command.node == meant
+
+
+@pytest.mark.parametrize("name", WRONG_NODES)
+def test_a_served_node_has_what_its_type_has(name: str) -> None:
+    node = {k: v for k, v in (QUESTION | WRONG_NODES[name]).items() if v is not ABSENT}
+    assert outcome(read(command("serve_node", node=node), Source.INTERNAL)) == "invalid"
 
 
 @pytest.mark.parametrize("step", [0, -1, "1", 1.5, True, None])
@@ -537,13 +571,12 @@ def test_a_step_is_an_integer_from_one(step: object) -> None:
     assert outcome(read(command("renotify", step=step), Source.INTERNAL)) == "invalid"
 
 
-def test_every_internal_type_is_one_or_the_other() -> None:
+def test_internal_types_are_no_others() -> None:
     assert set(INTERNAL) == INTERNAL_TYPES
-    assert not INTERNAL_TYPES & NOT_YET_SUPPORTED
-    assert not set(REQUIRED) & (INTERNAL_TYPES | NOT_YET_SUPPORTED)
+    assert not set(REQUIRED) & INTERNAL_TYPES
 
 
-@pytest.mark.parametrize("kind", sorted(INTERNAL_TYPES | NOT_YET_SUPPORTED))
+@pytest.mark.parametrize("kind", sorted(INTERNAL_TYPES))
 @pytest.mark.parametrize("source", [Source.CHAT, Source.PSA])
 def test_internal_types_are_unknown_elsewhere(kind: str, source: Source) -> None:
     for sent in (command(kind), command(kind, actor_id=ABSENT), command(kind, account_id=7)):

@@ -43,6 +43,7 @@ KINDS = {
     commands.HandBack: "hand_back",
     commands.MoveTicket: "move_ticket",
     commands.Renotify: "renotify",
+    commands.ServeNode: "serve_node",
 }
 
 # -- JSON text, right and almost right --------------------------------------------------------

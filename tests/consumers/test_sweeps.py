@@ -76,7 +76,7 @@ async def test_accounts_say_how_long_each_kind_may_idle(desk: Desk, kind: str, h
         )
     session = await started(desk, kind)
     if kind == "start_ai_build":
-        await desk.connection.execute("update sessions set node_requested = false")
+        await desk.serve(session)
     assert await swept(desk, NOW + hours * HOUR - MOMENT) == []
     assert sessions_of(await swept(desk, NOW + hours * HOUR)) == [session]
 
@@ -88,10 +88,10 @@ async def test_the_policy_of_one_account_is_not_another_s(desk: Desk) -> None:
 
 
 async def test_a_session_whose_node_is_being_generated_does_not_idle(desk: Desk) -> None:
-    session = await started(desk, "start_ai_build")
-    assert await swept(desk, NOW + 30 * DAY) == []
-    await desk.connection.execute("update sessions set node_requested = false")
-    assert sessions_of(await swept(desk, NOW + 30 * DAY)) == [session]
+    waiting, shown = await started(desk, "start_ai_build"), await started(desk, "start_ai_build")
+    await desk.serve(shown)
+    assert sessions_of(await swept(desk, NOW + 47 * HOUR)) == [shown]
+    assert sessions_of(await swept(desk, NOW + 48 * HOUR)) == [waiting]
 
 
 async def test_a_session_that_ended_does_not_idle(desk: Desk) -> None:

@@ -35,10 +35,17 @@ REQUIRED: dict[str, Json] = {
 }
 """The fields of each type's own that have to be there."""
 
+QUESTION: Json = {
+    "id": an_id(0x61),
+    "type": "question",
+    "text": "Is it on?",
+    "options": [{"id": "1", "label": "Yes"}, {"id": "2", "label": "No"}],
+}
 INTERNAL: dict[str, Json] = {
     "move_ticket": _ON_TICKET,
     "end_with_ticket": {**_ON_TICKET, "reason": "ticket_closed"},
     "renotify": {"step": 1},
+    "serve_node": {"request_id": an_id(0x51), "node": QUESTION},
 }
 """The same for the types that the internal topic alone carries."""
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from consumers.decode import decode
 from consumers.letters import row
 from consumers.records import DeadLetter, Source
+from domain.built_nodes import OUT_OF_NODES
 from domain.commands import Command
 from domain.decisions import Code, Rejected
 from domain.events import Event
@@ -37,6 +38,8 @@ _NODES = {
     "article": Article("n3", "Read this.", "done", a.an_id(0x51)),
     "resolve": a.MAIL.nodes["done"],
     "escalate": a.MAIL.nodes["esc"],
+    "built": a.a_node(article_id=a.an_id(0x51)),
+    "out-of-nodes": OUT_OF_NODES,
 }
 
 
@@ -60,6 +63,7 @@ def _of_sessions() -> Iterator[tuple[str, Message]]:
         ("bare", [flow], a.step_recorded(), a.record_step()),
         ("replaced", [flow], a.notes_updated(notes=_NOTES), a.update_notes()),
         ("requested", [ai_build, _STEP], a.node_requested(), a.record_step()),
+        ("served", [ai_build, a.node_requested()], a.node_served(), a.serve_node()),
         ("helpful", [flow, _STEP], a.resolved(), resolved),
         ("unclear", [alone], a.resolved(helpful=None, resolution_notes=""), a.resolve()),
         ("walked", [flow, _STEP, a.notes_updated(notes=_NOTES)], a.escalated(), a.escalate()),

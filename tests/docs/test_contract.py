@@ -9,7 +9,7 @@ from domain.decisions import Code
 from producers import topics
 from producers.events import TYPES
 from schemas.catalogue import Catalogue
-from schemas.commands import COMMANDS, NOT_YET_SUPPORTED
+from schemas.commands import COMMANDS
 from tests.docs.reading import blocks, page, quoted, rows, section
 
 CONTRACT = page("docs/contract.md")
@@ -54,11 +54,6 @@ def test_the_codes_are_those_of_this_version_and_of_versions_to_come() -> None:
     told = {quoted(cells[0])[0]: cells[1] for cells in rows(section(CONTRACT, "Codes"))}
     assert list(told) == [code.value for code in Code]
     assert {code for code in told if NOT_YET in told[code]} == PLANNED_CODES
-
-
-def test_what_is_not_supported_yet_is_told() -> None:
-    told = section(CONTRACT, "Not in this version")
-    assert [name for name in NOT_YET_SUPPORTED if f"`{name}`" not in told] == []
 
 
 def test_every_topic_is_told() -> None:

@@ -10,7 +10,7 @@ from domain.decisions import Accepted, Code, Decision, NoKnowledge, Rejected
 from domain.events import Event
 from domain.evolve import evolve
 from domain.sessions import Session, Unborn
-from tests.builders import MAIL, NOW, a_user, made
+from tests.builders import MAIL, NOW, REQUEST, a_user, made
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,5 +56,10 @@ def after(events: Sequence[Event], session: Session | None = None) -> Session:
 
 def a_context(**more: object) -> Context:
     """Acme's technician acts, `MAIL` is walked, and nothing is known of the ticket."""
-    known = {"now": NOW, "user": a_user(), "walkable": Walkable(MAIL, 1)}
+    known = {
+        "now": NOW,
+        "user": a_user(),
+        "event_id": lambda _: REQUEST,
+        "walkable": Walkable(MAIL, 1),
+    }
     return made(Context, known, more)

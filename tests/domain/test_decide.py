@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from domain.commands import Command
-from domain.context import Limits, Walkable
+from domain.context import Walkable
 from domain.decisions import Code
 from domain.events import Event
 from domain.people import L1_COVERAGE, Actor, Role, User
@@ -244,20 +244,11 @@ def test_a_step_without_a_question_has_that_of_its_node(kind: SessionKind) -> No
     )
 
 
-def test_a_generated_step_without_a_question_has_an_empty_one() -> None:
-    (
-        given(started(kind=SessionKind.AI_BUILD))
-        .when(record_step(question=None))
-        .then(step_recorded(question="", option_id="y"), node_requested())
-    )
-
-
 @pytest.mark.parametrize(
     ("kind", "along"),
     [
         (SessionKind.FLOW, {"question": "Hang up.", "next_node_id": "n3"}),
         (SessionKind.PROPOSAL, {"question": "Hang up.", "next_node_id": "n3"}),
-        (SessionKind.AI_BUILD, {}),
     ],
 )
 def test_steps_are_counted_from_one_whatever_happens_in_between(
@@ -280,24 +271,6 @@ def test_a_walk_may_have_as_many_steps_as_the_limit_says() -> None:
 def test_a_walk_may_not_have_a_step_more() -> None:
     walked = given(started(kind=SessionKind.FLOW), *steps(500))
     walked.when(record_step()).then(Code.PATH_TOO_LONG)
-
-
-def test_an_ai_built_walk_asks_for_a_node_after_each_step_below_its_cap() -> None:
-    built = given(started(kind=SessionKind.AI_BUILD), node_requested())
-    (
-        built.when(record_step(), limits=Limits(ai_nodes=2)).then(
-            step_recorded(position=1, option_id="y"), node_requested()
-        )
-    )
-
-
-def test_an_ai_built_walk_has_as_many_nodes_as_its_cap_says_and_none_more() -> None:
-    history: list[Event] = [started(kind=SessionKind.AI_BUILD), node_requested()]
-    limits = Limits(ai_nodes=3)
-    for _ in range(5):
-        history += events(given(*history).when(record_step(), limits=limits))
-    assert history.count(node_requested()) == 3
-    assert history[-1] == step_recorded(position=5, option_id="y")
 
 
 @pytest.mark.parametrize("kind", [SessionKind.FLOW, SessionKind.PROPOSAL])
@@ -428,7 +401,8 @@ def test_nobody_else_works_on_one(user: User | None, command: Command) -> None:
 @pytest.mark.parametrize("command", OTHERS.values(), ids=OTHERS)
 def test_whoever_may_walk_may_work_on_sessions_that_others_started(command: Command) -> None:
     user = a_user(id=ENGINEER, role=Role.ENGINEER, l1_coverage=True)
-    assert accepted(given(started(kind=SessionKind.AI_BUILD)).when(command, user=user))
+    kind = SessionKind.AI_BUILD if command == next_node() else SessionKind.FLOW
+    assert accepted(given(started(kind=kind)).when(command, user=user))
 
 
 def test_the_system_may_abandon_a_session() -> None:

@@ -30,13 +30,16 @@ from tests.builders import (
     ACME,
     ENGINEER,
     FLOW,
+    NODE,
     NOW,
     OTHER_SESSION,
     OTHER_TICKET,
     PROPOSAL,
     PSA_TICKET,
+    REQUEST,
     SESSION,
     TECH,
+    a_node,
     a_ticket,
     abandoned,
     answered,
@@ -45,6 +48,7 @@ from tests.builders import (
     escalated,
     handed_back,
     node_requested,
+    node_served,
     notes_updated,
     released,
     renotified,
@@ -151,17 +155,40 @@ def test_a_session_goes_on_on_another_ticket() -> None:
     assert moved == replace(before, origin=moved.origin, version=3, last_activity_at=LATER)
 
 
-def test_a_step_answers_the_node_that_was_asked_for() -> None:
+def test_a_request_is_open_until_its_node_comes_or_the_path_goes_elsewhere() -> None:
     asked: list[Event] = [started(kind=SessionKind.AI_BUILD), node_requested()]
-    assert active(*asked).node_requested
-    assert not active(*asked, step_recorded()).node_requested
+    assert active(*asked).request_id == REQUEST
+    assert active(*asked, node_served()).request_id is None
+    assert active(*asked, step_recorded()).request_id is None
+
+
+def test_a_served_node_is_the_one_to_answer_and_is_kept_once_answered() -> None:
+    history: list[Event] = [started(kind=SessionKind.AI_BUILD), node_requested(), node_served()]
+    served = active(*history)
+    assert (served.current_node_id, served.nodes) == (NODE, (a_node(),))
+    assert active(*history, step_recorded(node_id=NODE)).nodes == (a_node(),)
+    assert active(*history, step_recorded(node_id=NODE), node_requested()).current_node_id is None
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        [started(kind=SessionKind.AI_BUILD)],
+        [started(kind=SessionKind.AI_BUILD), node_requested(request_id=OTHER_SESSION)],
+        [started(kind=SessionKind.AI_BUILD), node_requested(), node_served()],
+        [started(kind=SessionKind.AI_BUILD), node_requested(), resolved()],
+    ],
+)
+def test_a_node_that_is_not_waited_for_was_never_served(history: list[Event]) -> None:
+    with pytest.raises(ImpossibleEvent):
+        evolve(after(history), node_served())
 
 
 def test_notes_leave_the_walk_where_it_is() -> None:
     history: list[Event] = [started(kind=SessionKind.AI_BUILD), step_recorded(), node_requested()]
     before, noted = active(*history), active(*history, notes_updated(at=LATER))
     assert (noted.steps, noted.current_node_id) == (before.steps, before.current_node_id)
-    assert noted.node_requested
+    assert noted.request_id == REQUEST
     assert noted.last_activity_at == LATER
 
 

@@ -38,12 +38,14 @@ from tests.builders import (
     intake,
     move_ticket,
     next_node,
+    node_requested,
     record_step,
     release,
     released,
     renotify,
     resolve,
     resolved,
+    serve_node,
     start_adhoc,
     start_ai_build,
     start_flow,
@@ -138,6 +140,9 @@ ON_ESCALATION = [FORBIDDEN, FOREIGN, STALE, NOT_YET, NEVER, CLOSED_BEFORE, HANDE
 ON_CLAIM = [*ON_ESCALATION, OTHERS_CLAIM, UNCLAIMED, RELEASED]
 ENGINEERS = {"user": a_user(id=ENGINEER, role=Role.ENGINEER)}
 
+NOT_BUILT = Fault(Code.WRONG_KIND, history=[started], origin={"kind": SessionKind.ADHOC})
+NOT_ASKED = Fault(Code.STALE_NODE, history=[started])
+ASKED_ELSE = Fault(Code.STALE_NODE, command={"request_id": OTHER_SESSION})
 A_PERSON = Fault(Code.FORBIDDEN, command={"actor_id": TECH})
 
 CASES: dict[str, Case] = {
@@ -174,6 +179,12 @@ CASES: dict[str, Case] = {
     ),
     "move_ticket": Case(move_ticket, [A_PERSON, FOREIGN, STALE, ENDED, NO_TICKET]),
     "end_with_ticket": Case(end_with_ticket, [A_PERSON, FOREIGN, STALE, ENDED]),
+    "serve_node": Case(
+        serve_node,
+        [A_PERSON, FOREIGN, STALE, ENDED, NOT_BUILT, NOT_ASKED, ASKED_ELSE],
+        [started, node_requested],
+        SessionKind.AI_BUILD,
+    ),
     "renotify": Case(renotify, [A_PERSON, FOREIGN, STALE, NOT_YET, NEVER], [started, escalated]),
 }
 

@@ -22,8 +22,6 @@ from tests.builders import (
     answered,
     end_with_ticket,
     move_ticket,
-    next_node,
-    node_requested,
     notes_updated,
     record_step,
     resolved,
@@ -191,39 +189,6 @@ def test_a_walk_s_length_is_looked_at_last(kind: SessionKind) -> None:
     full.when(record_step(node_id="n3"), limits=one).then(Code.STALE_NODE)
     full.when(record_step(option_id="perhaps"), limits=one).then(Code.UNKNOWN_OPTION)
     full.when(record_step(), limits=one).then(Code.PATH_TOO_LONG)
-
-
-def test_a_generated_walk_takes_whatever_it_is_given() -> None:
-    (
-        given(started(kind=SessionKind.AI_BUILD))
-        .when(record_step(node_id="nowhere", option_id="perhaps"))
-        .then(step_recorded(node_id="nowhere", option_id="perhaps"), node_requested())
-    )
-
-
-# -- the next node ---------------------------------------------------------------------------
-
-
-def test_a_node_is_asked_for_where_none_was() -> None:
-    given(started(kind=SessionKind.AI_BUILD)).when(next_node()).then(node_requested())
-
-
-def test_a_node_that_was_asked_for_is_waited_for() -> None:
-    asked = given(started(kind=SessionKind.AI_BUILD), node_requested())
-    asked.when(next_node()).then()
-
-
-@pytest.mark.parametrize("nodes", [1, 2])
-def test_no_more_nodes_are_asked_for_than_a_walk_may_have(nodes: int) -> None:
-    steps = [step_recorded(position=position + 1) for position in range(nodes)]
-    walk = given(started(kind=SessionKind.AI_BUILD), node_requested(), *steps)
-    walk.when(next_node(), limits=Limits(ai_nodes=nodes)).then()
-    walk.when(next_node(), limits=Limits(ai_nodes=nodes + 1)).then(node_requested())
-
-
-@pytest.mark.parametrize("kind", [one for one in SessionKind if one is not SessionKind.AI_BUILD])
-def test_only_generated_walks_ask_for_nodes(kind: SessionKind) -> None:
-    given(started(kind=kind)).when(next_node()).then(Code.WRONG_KIND)
 
 
 # -- the end of a ticket ---------------------------------------------------------------------

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
+from domain.built_nodes import AI_UNAVAILABLE, NodeKind
 from domain.commands import Command
 from domain.sessions import Active, Escalated, Unborn
 from domain.tickets import TicketRef
@@ -75,6 +76,7 @@ _OTHERS: list[Callable[..., Command]] = [
     builders.next_node,
     builders.move_ticket,
     builders.end_with_ticket,
+    *[builders.serve_node] * 6,
 ]
 _MOVES: list[Callable[..., Command]] = [
     *[builders.claim] * 6,
@@ -84,7 +86,20 @@ _MOVES: list[Callable[..., Command]] = [
     *[builders.renotify] * 2,
 ]
 _ENGINEERS = [*[ENGINEER] * 6, IDLE_ENGINEER, TECH]
-_SYSTEMS = {builders.move_ticket, builders.end_with_ticket, builders.renotify}
+_SYSTEMS = {
+    builders.move_ticket,
+    builders.end_with_ticket,
+    builders.renotify,
+    builders.serve_node,
+}
+_NODES = [
+    *[builders.a_node(id=an_id(number)) for number in range(0x61, 0x64)],
+    builders.an_action(id=an_id(0x64)),
+    builders.a_node(
+        kind=NodeKind.ESCALATE, choices=(), reason_category=AI_UNAVAILABLE, id=an_id(0x65)
+    ),
+]
+_CHOICES = {node.id: node.choices[0].id if node.choices else None for node in _NODES}
 _FIELDS: dict[Callable[..., Command], dict[str, st.SearchStrategy[object]]] = {
     builders.start_ai_build: {"category": st.sampled_from([None, "email"])},
     builders.escalate_without_walk: {
@@ -124,7 +139,9 @@ def stories(draw: st.DrawFn, shortest: int = 0, longest: int = 40) -> list[Comma
 
 
 @st.composite
-def commands(draw: st.DrawFn, world: World) -> Command:
+def commands(  # noqa: C901 - what some commands need
+    draw: st.DrawFn, world: World
+) -> Command:
     """A command that mostly makes sense in this world, and may make none at all."""
     account_id, actor_id = draw(st.sampled_from(_PARTIES))
     escalated = any(isinstance(session, Escalated) for session in world.sessions.values())
@@ -152,14 +169,29 @@ def commands(draw: st.DrawFn, world: World) -> Command:
         for session_id in SESSIONS.get(account_id, [])
         if isinstance(world.session(session_id), _meant_for(build))
     ]
+    if build is builders.serve_node:
+        likely = [one for one in likely if _open_request(world, one)]
+    session_id = _mostly(draw, likely, *_ALL_SESSIONS)
+    if build is builders.serve_node:
+        fields["request_id"] = _mostly(draw, _open_request(world, session_id), builders.REQUEST)
+        fields["node"] = draw(st.sampled_from(_NODES))
+    shown = getattr(world.session(session_id), "current_node_id", None)
+    if build is builders.record_step and shown in _CHOICES:
+        fields |= {"node_id": shown, "option_id": _CHOICES[shown]}
     command: Command = build(
-        session_id=_mostly(draw, likely, *_ALL_SESSIONS),
+        session_id=session_id,
         account_id=account_id,
         actor_id=actor_id,
         expected_version=_mostly(draw, [None], 0, 1, 2),
         **fields,
     )
     return command
+
+
+def _open_request(world: World, session_id: str) -> list[str]:
+    """The request that the session waits for, if it waits for one."""
+    request_id = getattr(world.session(session_id), "request_id", None)
+    return [] if request_id is None else [request_id]
 
 
 def _meant_for(build: Callable[..., Command]) -> type:

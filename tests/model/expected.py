@@ -10,6 +10,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from domain.built_nodes import OUT_OF_NODES
 from domain.commands import Command
 from domain.decisions import Accepted, Code, NoKnowledge, Rejected
 from domain.events import (
@@ -20,6 +21,7 @@ from domain.events import (
     Event,
     HandedBack,
     NodeRequested,
+    NodeServed,
     NotesUpdated,
     Renotified,
     SessionAbandoned,
@@ -35,7 +37,7 @@ from domain.sessions import Active, Escalated, Unborn, status
 from domain.tickets import TICKET_ENDED
 from tests.builders import ACME, MAIL
 from tests.model.poison import RAISES, UNSTORABLE, UNSTORABLE_FIELDS
-from tests.model.wire import Sent
+from tests.model.wire import Sent, drawn_node
 from tests.model.world import Happened, World, walked
 
 RECIPIENTS = {
@@ -47,6 +49,7 @@ _TYPES: dict[type[Event], str] = {
     StepRecorded: "session.step_recorded",
     NotesUpdated: "session.notes_updated",
     NodeRequested: "session.node_requested",
+    NodeServed: "session.node_served",
     SessionResolved: "session.resolved",
     SessionEscalated: "session.escalated",
     SessionAbandoned: "session.abandoned",
@@ -170,9 +173,16 @@ class Expected:
         if session.current_node_id is not None:
             shown["current_node_id"] = session.current_node_id
         view: dict[str, Any] = {"version": session.version, "session": shown}
+        if not isinstance(session, Active):
+            return view
         node = MAIL.nodes.get(session.current_node_id or "")
-        if isinstance(session, Active) and walked(session) is not None and node is not None:
+        if walked(session) is not None and node is not None:
             view["node"] = _drawn(node)
+        built = [one for one in session.nodes if one.id == session.current_node_id]
+        if built and session.current_node_id not in session.walked:
+            view["node"] = drawn_node(built[0])
+        elif session.current_node_id == OUT_OF_NODES.id:
+            view["node"] = drawn_node(OUT_OF_NODES)
         return view
 
     def _tell(self, one: Happened, command: Command) -> None:

@@ -153,7 +153,7 @@ def _session(session: Born) -> tuple[object, ...]:
         session.steps,
         session.current_node_id,
         json.dumps(sorted(session.walked) if isinstance(session, Active) else []),
-        isinstance(session, Active) and session.node_requested,
+        isinstance(session, Active) and session.request_id is not None,
         session.last_activity_at,
         ended and ended.ended_at,
         *(

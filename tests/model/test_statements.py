@@ -10,12 +10,14 @@ import pytest
 from consumers.apply import apply_batch
 from domain.commands import Command, Start
 from domain.tickets import TicketKind, TicketRef
+from producers.ids import event_id
 from producers.relay import RelaySettings, open_relay
 from storage import outbox
 from storage.database import Transaction, begin
 from storage.outbox import Message
 from tests.builders import (
     ACME,
+    NODE,
     NOW,
     abandon,
     an_id,
@@ -23,6 +25,7 @@ from tests.builders import (
     escalate_without_walk,
     record_step,
     resolve,
+    serve_node,
     start_adhoc,
     start_ai_build,
     start_flow,
@@ -33,7 +36,7 @@ from tests.model.bench import Bench
 from tests.model.logs import Delivered
 from tests.model.outlets import Recorder
 from tests.model.tables import read_outbox
-from tests.model.wire import CHAT, Sent, value_of
+from tests.model.wire import INTERNAL, Sent, value_of
 from tests.model.world import FLOW, LIMITS, PROPOSAL, TECH
 
 Build = Callable[..., Command]
@@ -41,6 +44,16 @@ Build = Callable[..., Command]
 SIZES = (1, 10, 1_000)
 FLOW_START = partial(start_flow, flow_id=FLOW)
 PROPOSAL_START = partial(start_proposal, flow_proposal_id=PROPOSAL)
+ANSWER = partial(record_step, node_id=NODE, option_id="1")
+
+
+def SERVE(command_id: str, **fields: Any) -> Command:  # noqa: N802, ANN401 - one of the builders
+    """The node that the session's start, which is the command before, asked for."""
+    start = an_id(int(command_id[-12:], 16) - 1)
+    named = {"request_id": event_id(start, 1), "actor_id": None}
+    return serve_node(command_id=command_id, **fields | named)
+
+
 STORIES: dict[str, tuple[Sequence[Build], Sequence[Build]]] = {
     "starts of flows": ([], [FLOW_START]),
     "starts of proposals": ([], [PROPOSAL_START]),
@@ -48,12 +61,13 @@ STORIES: dict[str, tuple[Sequence[Build], Sequence[Build]]] = {
     "starts of AI-built walks": ([], [start_ai_build]),
     "escalations without a walk": ([], [escalate_without_walk]),
     "steps of flows": ([FLOW_START], [record_step]),
-    "steps of AI-built walks": ([start_ai_build], [record_step]),
+    "nodes of AI-built walks": ([start_ai_build], [SERVE]),
+    "steps of AI-built walks": ([start_ai_build, SERVE], [ANSWER]),
     "notes": ([start_adhoc], [update_notes]),
     "resolutions": ([PROPOSAL_START, record_step], [resolve]),
-    "escalations": ([start_ai_build, record_step, update_notes], [escalate]),
+    "escalations": ([start_ai_build, SERVE, ANSWER, update_notes], [escalate]),
     "ends without an outcome": ([start_adhoc], [abandon]),
-    "whole walks": ([], [start_ai_build, record_step, record_step, update_notes, escalate]),
+    "whole walks": ([], [start_ai_build, SERVE, ANSWER, ANSWER, update_notes, escalate]),
 }
 """What happened to a number of sessions before, and what one batch then does to all of them."""
 
@@ -154,13 +168,13 @@ def written(story: Sequence[Build], sessions: int, *, start: int) -> list[Sent]:
 
 def sent(command: Command, offset: int) -> Sent:
     key = command.session_id.encode()
-    return Sent(CHAT, 0, offset, key, value_of(command), command)
+    return Sent(INTERNAL, 0, offset, key, value_of(command), command)
 
 
 def apply(bench: Bench, records: Sequence[Sent]) -> None:
     """Apply the records as one batch."""
     span = range(records[0].offset, records[-1].offset + 1)
-    batch = Delivered(records, {(CHAT, 0): span}).batch()
+    batch = Delivered(records, {(INTERNAL, 0): span}).batch()
     bench.run(apply_batch(bench.engine, batch, NOW, LIMITS))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from domain.built_nodes import BuiltNode
 from domain.commands import (
     Abandon,
     ClaimEscalation,
@@ -21,6 +22,7 @@ from domain.commands import (
     ReleaseEscalation,
     Renotify,
     Resolve,
+    ServeNode,
     StartAdhoc,
     StartAiBuild,
     StartFlow,
@@ -54,6 +56,7 @@ TYPES = {
     MoveTicket: "move_ticket",
     EndWithTicket: "end_with_ticket",
     Renotify: "renotify",
+    ServeNode: "serve_node",
 }
 
 
@@ -99,11 +102,23 @@ def value_of(command: Command) -> bytes:
         part = getattr(command, name)
         if name == "ticket":
             found |= {"ticket_id": part.id, "ticket_kind": part.kind}
+        elif name == "node":
+            found["node"] = drawn_node(part)
         elif name == "notes":
             found["notes"] = json.loads(part)
         elif part is not None or name == "helpful":
             found[name] = part
     return json.dumps(found, ensure_ascii=False).encode()
+
+
+def drawn_node(node: BuiltNode) -> dict[str, Any]:
+    """A generated node as a client draws it."""
+    drawn: dict[str, Any] = {"id": node.id, "type": str(node.kind), "text": node.text}
+    if node.choices:
+        drawn["options"] = [{"id": one.id, "label": one.label} for one in node.choices]
+    if node.reason_category is not None:
+        drawn["reason_category"] = node.reason_category
+    return drawn
 
 
 @lru_cache(maxsize=10_000)

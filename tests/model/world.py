@@ -7,6 +7,7 @@ Postgres. What the program does must come to the same.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TypeGuard
 
 from domain.commands import (
@@ -36,6 +37,7 @@ from domain.intake import Candidate, FoundKind
 from domain.people import Actor, Role, User
 from domain.sessions import Active, Born, Session, Unborn
 from domain.tickets import Ticket, TicketKind, TicketRef, TicketStatus
+from producers.ids import event_id
 from tests.builders import ACME, GLOBEX, MAIL, a_ticket, a_user, an_id
 
 LIMITS = Limits(steps=2, ai_nodes=2)
@@ -137,12 +139,13 @@ class World:
     def _context(self, command: Command, now: datetime) -> Context:
         """What is known at this moment, looked up the slow way."""
         user = self.users.get(command.actor_id or "")
+        named = partial(event_id, command.command_id)
         asked_for = self.session(command.session_id)
         account_id = command.account_id
         if isinstance(command, (Start, MoveTicket)):
             ticket = command.ticket
         elif isinstance(asked_for, Unborn):
-            return Context(now, user, limits=LIMITS)
+            return Context(now, user, named, limits=LIMITS)
         else:
             ticket = asked_for.origin.ticket
         active = [
@@ -156,6 +159,7 @@ class World:
         return Context(
             now=now,
             user=user,
+            event_id=named,
             walkable=self._walkable(command, asked_for),
             ticket=self.tickets.get((account_id, ticket)),
             active_session_id=active[0] if active else None,

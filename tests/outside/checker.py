@@ -41,6 +41,7 @@ _EVENTS: Mapping[str, tuple[list[str], ...]] = {
     "abandon": (["abandoned"],),
     "intake": (["started"], ["started", "node_requested"]),
     "next_node": ([], ["node_requested"]),
+    "serve_node": (["node_served"],),
     "claim_escalation": (["claimed"], []),
     "release_escalation": (["released"],),
     "close_escalation": (["closed"],),

@@ -6,6 +6,12 @@ import uuid
 from .people import ACME, ENGINEER, FLOW, PROPOSAL, TECH
 from .wire import Json
 
+QUESTION: Json = {
+    "id": "g1",
+    "type": "question",
+    "text": "Does it open?",
+    "options": [{"id": "y", "label": "Yes"}, {"id": "n", "label": "No"}],
+}
 _REQUIRED: dict[str, Json] = {
     "start_flow": {"ticket_kind": "psa", "flow_id": FLOW},
     "start_proposal": {"ticket_kind": "psa", "flow_proposal_id": PROPOSAL},
@@ -19,6 +25,7 @@ _REQUIRED: dict[str, Json] = {
     "abandon": {},
     "intake": {"ticket_kind": "psa", "problem_text": "The mail client hangs."},
     "next_node": {},
+    "serve_node": {"node": QUESTION},
     "claim_escalation": {"actor_id": ENGINEER},
     "release_escalation": {"actor_id": ENGINEER},
     "close_escalation": {"actor_id": ENGINEER, "resolution_notes": "Replaced the disk."},

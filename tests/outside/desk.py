@@ -67,7 +67,9 @@ def _session(rng: random.Random, smooth: dict[str, list[str]]) -> list[Shipment]
         ("start_flow", "start_proposal", "start_adhoc", "start_ai_build"), (6, 1, 2, 2)
     )
     [end] = rng.choices(("resolve", "escalate", "abandon"), (7, 2, 1))
-    middle = "update_notes" if start == "start_adhoc" else "record_step"
+    # An AI-built walk has nothing to answer before somebody serves it a node.
+    led = start in {"start_flow", "start_proposal"}
+    middle = "record_step" if led else "update_notes"
     types = [start, *([middle] * rng.randint(2, 10)), end]
     mishap = rng.random()
     if mishap < 0.03:
@@ -99,10 +101,8 @@ def _node(rng: random.Random, start: str) -> Json:
     match start:
         case "start_flow":
             return {"node_id": "n1", "option_id": rng.choice(("y", "n", "again"))}
-        case "start_proposal":
-            return {"node_id": "d", "option_id": None}
         case _:
-            return {"node_id": f"n{rng.randrange(9)}", "option_id": None}
+            return {"node_id": "d", "option_id": None}
 
 
 def _id(rng: random.Random) -> str:

@@ -39,7 +39,7 @@ class Worker:
         self._ready = threading.Event()
         with log.open("ab") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "firstline", "worker"],
+                [sys.executable, "-m", "firstline", "worker", "--no-nodes"],
                 env=environment,
                 cwd=log.parent,
                 stdin=subprocess.DEVNULL,

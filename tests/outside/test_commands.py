@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 import psycopg
 import pytest
 
+from .asking import asked
 from .client import Client
-from .commands import ABSENT, STARTS, a_ticket, command, new_id, script
+from .commands import ABSENT, QUESTION, STARTS, a_ticket, command, new_id, script
 from .look import violations
 from .people import (
     ACME,
@@ -458,9 +459,19 @@ def test_one_ticket_id_of_two_kinds_is_two_tickets(client: Client) -> None:
     assert [reply["outcome"] for reply in client.ask(*sent)] == ["accepted", "accepted"]
 
 
-def test_what_is_not_built_yet_says_so_on_its_own_topic(client: Client) -> None:
-    [reply] = client.ask(command("serve_node"), source="internal")
-    assert (reply["code"], reply["message"]) == ("invalid", "not supported yet")
+def test_a_served_node_is_shown_to_who_asked_and_again_to_whoever_asks(client: Client) -> None:
+    session = asked(client)
+    [again] = client.ask(command("next_node", session))
+    assert (again["node"], again["version"]) == (QUESTION, 3)
+    assert again["session"]["current_node_id"] == QUESTION["id"]
+    served = events(client, session, 3)[2]
+    assert served["type"] == "firstline.session.node_served.v1"
+    assert (served["data"]["node"], served["data"]["actor"]["id"]) == (QUESTION, "system")
+    [step] = client.ask(command("record_step", session, node_id="g1", answer="Yes"))
+    assert (step["version"], step.get("node")) == (5, None)
+    assert data_of(client, session, 4)["question"] == QUESTION["text"]
+    [_, request] = client.of_session("node-requests", session, 2)
+    assert [one["answer"] for one in request.json["path"]] == ["Yes"]
 
 
 @pytest.mark.parametrize(
@@ -481,7 +492,6 @@ def test_internal_types_are_invalid_elsewhere(
 ) -> None:
     [reply] = client.ask(command(type_, None, **more), source=source)
     assert reply["code"] == "invalid"
-    assert reply["message"] != "not supported yet"
 
 
 def test_no_invariant_was_broken_on_the_way(client: Client, installation: Installation) -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from .asking import code_of, started
+from .asking import asked, code_of, started
 from .client import Client
 from .commands import EVERY_START, command, encode, new_id, script
-from .wire import MAX_NOTES, MAX_STEPS
+from .wire import MAX_NOTES, MAX_STEPS, Json
 
 
 @pytest.mark.parametrize("character", ["x", "é", "🔥"])
@@ -32,13 +32,19 @@ from .wire import MAX_NOTES, MAX_STEPS
 def test_a_limit_counts_code_points_and_is_inclusive(
     client: Client, type_: str, field: str, limit: int, character: str
 ) -> None:
-    # an AI-built walk takes whatever node it is told of
-    session = new_id() if type_ in EVERY_START else started(client, "start_ai_build")
+    session = new_id() if type_ in EVERY_START else ""
+    more: Json = {}
     # tickets are one another's neighbours: the last characters make each one's own
     end = "" if field != "ticket_id" else new_id()[:8]
     text = character * (limit - len(end)) + end
-    over = command(type_, session, **{field: character + text})
-    exact = command(type_, session, **{field: text})
+    if not session:
+        # a walk whose node is called so
+        node = {"id": text} if field == "node_id" else {}
+        label = {"id": text if field == "option_id" else "y", "label": "Yes"}
+        session = asked(client, **node, options=[label, {"id": "n", "label": "No"}])
+        more = {"node_id": text if field == "node_id" else "g1"} if type_ == "record_step" else {}
+    over = command(type_, session, **more | {field: character + text})
+    exact = command(type_, session, **more | {field: text})
     refused, accepted = client.ask(over, exact)
     assert refused["code"] == "invalid"
     assert accepted["outcome"] == "accepted"
@@ -59,7 +65,6 @@ def test_a_limit_counts_code_points_and_is_inclusive(
     [
         ("record_step", "note"),
         ("record_step", "question"),
-        ("record_step", "option_id"),
         ("abandon", "reason"),
         ("abandon", "correlation"),
         ("start_ai_build", "category"),
@@ -67,8 +72,9 @@ def test_a_limit_counts_code_points_and_is_inclusive(
     ],
 )
 def test_optional_text_may_be_empty(client: Client, type_: str, field: str) -> None:
-    session = new_id() if type_ in EVERY_START else started(client, "start_ai_build")
-    assert code_of(client, command(type_, session, **{field: ""})) == "accepted"
+    session = new_id() if type_ in EVERY_START else asked(client)
+    node = {"node_id": "g1"} if type_ == "record_step" else {}
+    assert code_of(client, command(type_, session, **node, **{field: ""})) == "accepted"
 
 
 @pytest.mark.parametrize(

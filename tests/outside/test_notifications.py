@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from .asking import asked
 from .client import Client
 from .commands import command, new_id, script
 from .people import COVERING, ENGINEER, GLOBEX, GLOBEX_TECH
@@ -59,20 +60,19 @@ def test_an_account_without_anybody_to_tell_tells_nobody(client: Client) -> None
 
 
 def test_the_summary_is_what_an_engineer_needs_to_go_on(client: Client) -> None:
-    session = new_id()
-    step = {"node_id": "n1", "question": "Does it open?", "answer": "No", "note": "slow"}
+    session = asked(client)
+    step = {"node_id": "g1", "question": "Does it open?", "answer": "No", "note": "slow"}
     notes = [{"text": "Called twice."}]
     client.ask(
         *script(
             session,
-            ("start_ai_build", {"problem_text": "The mailbox does not open."}),
-            ("record_step", step),
+            ("record_step", step | {"option_id": "n"}),
             ("update_notes", {"notes": notes}),
             ("escalate", {"reason": "No idea.", "reason_category": "network"}),
         )
     )
     assert notification(client, session)["summary"] == {
-        "problem": "The mailbox does not open.",
+        "problem": "The mail client hangs.",
         "steps": [step],
         "notes": notes,
         "reason": "No idea.",

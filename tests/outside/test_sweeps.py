@@ -76,7 +76,7 @@ def test_a_session_that_waits_for_its_node_does_not_idle(
     waiting, idle = command("start_ai_build"), command("start_flow")
     sweeping.ask(waiting, idle)
     for sent in (waiting, idle):
-        pass_minutes(own_installation, sent["session_id"], 100 * 60)
+        pass_minutes(own_installation, sent["session_id"], 47 * 60)
     sweeping.of_session("session-events", idle["session_id"], 2)
     assert code_of(sweeping, command("update_notes", waiting["session_id"])) == "accepted"
 

@@ -175,6 +175,8 @@ async def test_a_policy_is_kept_with_the_defaults_of_what_it_leaves_out(desk: De
         "escalation": steps,
         "silent_minutes": None,
         "intake_actor_id": TECH,
+        "ai_nodes_per_day": None,
+        "ai_microdollars_per_day": None,
     }
     assert await desk.load(accounts=[account(policy=policy)]) == {"accounts": Counts(0, 0, 1)}
     assert await desk.load(accounts=[account()]) == {"accounts": Counts(0, 1, 0)}

@@ -1,0 +1,207 @@
+"""Answering a request for a node: claim it, have the node generated, store and serve it.
+
+The result is stored in the transaction that stages the command which serves it, and before that
+nobody has paid twice: who finds a request that has a result, or that somebody else is at work on,
+calls nobody.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from pydantic_core import to_json
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from consumers.node_drafts import Unusable, made, unavailable
+from domain.built_nodes import BuiltNode
+from integrations.generator import (
+    Generated,
+    Generator,
+    GroundingArticle,
+    NodeRequest,
+    PathStep,
+    Unavailable,
+    Usage,
+)
+from producers import topics
+from producers.events import JSON_HEADERS
+from producers.ids import derived
+from producers.json import without_absent
+from producers.nodes import drawn
+from producers.topics import MESSAGE_LIMIT
+from schemas.states import NodeRequest as Asked
+from storage import node_results, outbox, search
+from storage.database import begin
+from storage.faults import Fault, classify, describe
+from storage.node_results import Budget, Claimant, Claimed, Held, Spent
+from storage.outbox import Message
+
+_log = structlog.get_logger()
+
+_ARTICLES = 5
+_STORING_SECONDS = 30.0
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratingSettings:
+    """How long a generator may take, how many nodes a walk may have, what an account may use."""
+
+    seconds: float = 20.0
+    ai_nodes: int = 12
+    budget: Budget = field(default_factory=lambda: Budget(2_000, 20_000_000))
+
+
+class Generating:
+    """Answers requests for nodes. ``holder`` is who claims them; nobody else claims as that."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        generator: Generator,
+        holder: str,
+        settings: GeneratingSettings,
+        on_served: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._engine = engine
+        self._generator = generator
+        self._holder = holder
+        self._settings = settings
+        self._on_served = on_served
+
+    async def answer(self, asked: Asked) -> None:
+        """See to it that the request has a result, however long that takes.
+
+        Raises what says that the deployment is wrong.
+        """
+        pause = _SHORTEST_PAUSE
+        while True:
+            try:
+                held = await self.answer_once(asked)
+            except Exception as error:
+                if classify(error) is Fault.STOP:
+                    raise
+                _log.warning("node request waits", error=describe(error), seconds=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                continue
+            if held is None:
+                return
+            await asyncio.sleep(min(max(held, _SHORTEST_PAUSE), 1.0))
+
+    async def answer_once(self, asked: Asked) -> float | None:
+        """Answer the request, unless it is: how many seconds another has it, None where done."""
+        claimant = Claimant(self._holder, str(uuid4()), self._settings.seconds + _STORING_SECONDS)
+        async with begin(self._engine) as tx:
+            claimed = await node_results.claim(
+                tx, asked.request_id, claimant, self._settings.budget
+            )
+            if isinstance(claimed, Held):
+                return claimed.seconds
+            if claimed is None:
+                return None
+            problem = search.Problem(claimed.account_id, claimed.problem_text, claimed.category)
+            articles = await search.articles(tx, problem, _ARTICLES)
+        node, usage = await self._generate(asked, claimed, articles)
+        await self._store(asked, claimed, node, usage)
+        self._on_served()
+        return None
+
+    async def let_go(self) -> None:
+        """Free what this consumer, or one that died in its place, has claimed."""
+        async with begin(self._engine) as tx:
+            await node_results.let_go(tx, self._holder)
+
+    async def _generate(
+        self, asked: Asked, claimed: Claimed, articles: Sequence[search.FoundArticle]
+    ) -> tuple[BuiltNode, Usage | None]:
+        """The node, or what stands in for it, and what was paid."""
+        node_id = str(uuid4())
+        if not claimed.within_budget:
+            _log.warning("an account's budget is used up", account_id=claimed.account_id)
+            return unavailable(node_id), None
+        usage: Usage | None = None
+        try:
+            generated = await self._call(_request(asked, claimed, articles, self._settings))
+            usage = generated.usage
+            cited = {article.id for article in articles}
+            return made(generated.draft, node_id, cited), usage
+        except Unusable as error:
+            why = str(error)
+        except Unavailable as error:
+            usage, why = error.usage, "the generator had no answer"
+        except TimeoutError:
+            why = "the generator took too long"
+        except Exception as error:  # noqa: BLE001 - a session must not wait for what failed
+            why = f"the generator failed: {type(error).__name__}"
+        _log.warning("no node was generated", request_id=asked.request_id, why=why)
+        return unavailable(node_id), usage
+
+    async def _call(self, request: NodeRequest) -> Generated:
+        async with asyncio.timeout(self._settings.seconds):
+            return await self._generator.generate(request, idempotency_key=request.request_id)
+
+    async def _store(
+        self, asked: Asked, claimed: Claimed, node: BuiltNode, usage: Usage | None
+    ) -> None:
+        """Store the result and stage what serves it: at once or, as it was paid, until it is."""
+        pause = _SHORTEST_PAUSE
+        while True:
+            try:
+                async with begin(self._engine) as tx:
+                    if await node_results.store(tx, asked.request_id, claimed.claim_id, node):
+                        await outbox.stage(tx, [_serve(asked, claimed, node)], MESSAGE_LIMIT)
+                    if usage is not None:
+                        await node_results.add_usage(tx, asked.request_id, claimed, _spent(usage))
+            except Exception as error:
+                if classify(error) not in {Fault.AGAIN, Fault.WAIT}:
+                    raise
+                _log.warning("a node waits to be stored", error=describe(error), seconds=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                return
+
+
+def _request(
+    asked: Asked,
+    claimed: Claimed,
+    articles: Sequence[search.FoundArticle],
+    settings: GeneratingSettings,
+) -> NodeRequest:
+    """What the generator is told: of this account and this session, and nothing else."""
+    return NodeRequest(
+        asked.request_id,
+        claimed.account_id,
+        claimed.category,
+        claimed.problem_text,
+        tuple(_step(step) for step in asked.path if "question" in step),
+        tuple(GroundingArticle(one.id, one.title, one.category, one.body) for one in articles),
+        max(1, settings.ai_nodes - claimed.generated),
+    )
+
+
+def _step(step: dict[str, Any]) -> PathStep:
+    return PathStep(step["question"], step["answer"], step.get("note"))
+
+
+def _spent(usage: Usage) -> Spent:
+    return Spent(usage.model, usage.input_tokens, usage.output_tokens, usage.cost_microdollars)
+
+
+def _serve(asked: Asked, claimed: Claimed, node: BuiltNode) -> Message:
+    """The command that serves the node. Its id follows from the request, so that it is one."""
+    command = {
+        "type": "serve_node",
+        "command_id": derived(f"serve:{asked.request_id}"),
+        "session_id": claimed.session_id,
+        "account_id": claimed.account_id,
+        "request_id": asked.request_id,
+        "node": drawn(node),
+    } | without_absent({"correlation": claimed.correlation})
+    return Message(
+        topics.INTERNAL_COMMANDS, claimed.session_id.encode(), to_json(command), JSON_HEADERS
+    )

@@ -1,0 +1,246 @@
+"""The consumer of node requests: its own group, its own pace, no part in applying commands.
+
+Several requests are answered at the same time, in any order. While as many are under way as may
+be, the partitions are paused and polled, so that waiting for a generator never costs the group
+membership. Offsets are committed once everything before them has a result; a request that comes
+again finds it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from pydantic import ValidationError
+
+from consumers.generating import Generating
+from consumers.raw_consumer import RawConsumer
+from consumers.raw_messages import raw, untouched
+from consumers.records import Record
+from consumers.window import Window
+from producers import topics
+from producers.kafka import Kafka
+from schemas.states import NodeRequest
+
+_log = structlog.get_logger()
+
+_POLL_SECONDS = 0.5
+_DRAIN_SECONDS = 10.0
+_LEAVE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class NodesSettings:
+    """Who the consumer is in its group, and how many requests it answers at the same time."""
+
+    member: str
+    concurrency: int = 8
+
+
+class Nodes:
+    """Consumes node requests until stopped. ``failed`` is done when it cannot go on."""
+
+    def __init__(self, kafka: Kafka, generating: Generating, settings: NodesSettings) -> None:
+        self._generating = generating
+        self._settings = settings
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._window = Window()
+        self._rebalances = _Rebalances(self._window)
+        self._broker = KafkaBroker(
+            **kafka.connection(),
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            logger=None,
+            apply_types=False,
+            serializer=None,
+        )
+        self._subscriber = self._broker.subscriber(
+            kafka.topic(topics.NODE_REQUESTS),
+            batch=True,
+            ack_policy=AckPolicy.MANUAL,
+            no_reply=True,
+            listener=self._rebalances,
+            parser=untouched,
+            decoder=raw,
+            group_id=f"{kafka.prefix}nodes",
+            group_instance_id=settings.member,
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            session_timeout_ms=30_000,
+            rebalance_timeout_ms=60_000,
+            heartbeat_interval_ms=3_000,
+            max_records=settings.concurrency,
+            batch_timeout_ms=20,
+        )
+        self._subscriber(self._handle)
+        self._stopping = False
+        self._ended = asyncio.Event()
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Free what died with a predecessor, join the group, and begin to consume."""
+        await self._generating.let_go()
+        await self._broker.connect()
+        config = self._broker.config.broker_config
+        config.builder = partial(self._make_consumer, **config.builder.keywords)  # type: ignore[attr-defined]
+        await self._broker.start()
+        await self._rebalances.assigned.wait()
+
+    async def stop(self) -> None:
+        """Let what is under way end, within bounds; what does not is free for the next."""
+        self._stopping = True
+        self._ended.set()
+        if self._rebalances.consumer is None:
+            return
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=_DRAIN_SECONDS)
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await self._commit()
+        with suppress(Exception):  # they run out by themselves
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await self._generating.let_go()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await self._broker.stop()
+
+    @property
+    def polled_at(self) -> float:
+        """When Kafka was polled last, by the monotonic clock."""
+        return self._consumer.polled_at
+
+    @property
+    def _consumer(self) -> RawConsumer:
+        if self._rebalances.consumer is None:
+            msg = "the consumer was not started"
+            raise RuntimeError(msg)
+        return self._rebalances.consumer
+
+    def _make_consumer(self, *names: str, **settings: Any) -> RawConsumer:  # noqa: ANN401
+        self._rebalances.consumer = RawConsumer(*names, **settings)
+        return self._rebalances.consumer
+
+    async def _handle(self, records: Sequence[Record]) -> None:
+        """Begin to answer the records; return once there is room for more."""
+        try:
+            for record in records:
+                self._window.begin(TopicPartition(record.topic, record.partition), record.offset)
+            for record in records:
+                await self._room()
+                if self._stopping:
+                    return
+                self._begin(record)
+        except Exception as error:  # noqa: BLE001 - FastStream would read on
+            self._fail(error)
+        if self.failed.done():
+            await asyncio.Event().wait()
+
+    def _begin(self, record: Record) -> None:
+        task = asyncio.ensure_future(self._answer(record))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(lambda _: self._ended.set())
+
+    async def _room(self) -> None:
+        """Wait until one more may be begun, partitions paused meanwhile, and polled."""
+        consumer = self._consumer
+        paused = False
+        while len(self._under_way) >= self._settings.concurrency and not self._stopping:
+            paused = True
+            self._ended.clear()
+            consumer.pause(*consumer.assignment())
+            await consumer.poll_paused()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_POLL_SECONDS):
+                    await self._ended.wait()
+        if paused:
+            consumer.resume(*consumer.assignment())
+
+    async def _answer(self, record: Record) -> None:
+        try:
+            asked = _read(record)
+            if asked is not None:
+                await self._generating.answer(asked)
+        except Exception as error:  # noqa: BLE001 - handed on
+            self._fail(error)
+            return
+        self._window.end(TopicPartition(record.topic, record.partition), record.offset)
+        await self._commit()
+
+    async def _commit(self) -> None:
+        """Tell Kafka how far everything has a result; a request that comes again finds it."""
+        consumer = self._consumer
+        owned = consumer.assignment()
+        offsets = {one: end for one, end in self._window.done().items() if one in owned}
+        if not offsets:
+            return
+        try:
+            async with asyncio.timeout(2):
+                await consumer.commit(offsets)
+        except Exception as error:  # noqa: BLE001 - the results are the truth
+            _log.info("offsets not committed", error=type(error).__name__)
+
+    def _fail(self, error: Exception) -> None:
+        if not self.failed.done():
+            self.failed.set_exception(error)
+
+
+class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Reads on at the committed offsets, or at the beginning: what has a result costs nothing."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self.consumer: RawConsumer | None = None
+        self.assigned = asyncio.Event()
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Leave the partitions; what is under way of them ends, and is found by the next."""
+        for partition in revoked:
+            self._window.forget(partition)
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Seek, so that the consumer knows how far it has read of each."""
+        for partition in assigned:
+            await self._seek(partition)
+        self.assigned.set()
+
+    async def _seek(self, partition: TopicPartition) -> None:
+        """Seek, however long the broker is away."""
+        if self.consumer is None:
+            msg = "partitions were assigned before the consumer was made"
+            raise RuntimeError(msg)
+        while True:
+            try:
+                offset = await self.consumer.committed(partition)
+                if offset is None:
+                    offset = (await self.consumer.beginning_offsets([partition]))[partition]
+            except KafkaError as error:
+                _log.warning("offsets not read yet", error=type(error).__name__)
+                await asyncio.sleep(_POLL_SECONDS)
+            else:
+                self.consumer.seek(partition, offset)
+                return
+
+
+def _read(record: Record) -> NodeRequest | None:
+    """The request, or None where somebody else's record is none: there is nobody to answer."""
+    try:
+        return NodeRequest.model_validate_json(record.value or b"")
+    except ValidationError:
+        _log.warning(
+            "a node request is unreadable",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+        )
+        return None

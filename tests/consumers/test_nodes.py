@@ -1,0 +1,228 @@
+"""The consumer of node requests on a real Kafka: its own pace, and no node paid for twice."""
+
+import asyncio
+import multiprocessing
+import secrets
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from consumers.generating import Generating, GeneratingSettings
+from consumers.nodes import Nodes, NodesSettings
+from firstline.servers import Servers
+from producers.kafka import Kafka
+from schemas.states import NodeRequest
+from tests.consumers import paying
+from tests.consumers.asking import started
+from tests.consumers.desk import Desk
+from tests.consumers.generators import Counting
+
+PARTITIONS = 2
+LONGEST = 60
+
+
+@dataclass
+class House:
+    """A topic of node requests, a desk whose walks ask for nodes, and consumers of both."""
+
+    kafka: Kafka
+    desk: Desk
+    producer: AIOKafkaProducer
+    stack: AsyncExitStack
+
+    async def ask(self, count: int) -> list[NodeRequest]:
+        """Start so many walks, and send their requests, to the partitions in turn."""
+        asked = [await started(self.desk) for _ in range(count)]
+        for number, one in enumerate(asked):
+            await self.send(one.model_dump_json().encode(), number % PARTITIONS)
+        return asked
+
+    async def send(self, value: bytes, partition: int = 0) -> None:
+        await self.producer.send_and_wait(
+            self.kafka.topic("node-requests"), value, partition=partition
+        )
+
+    async def consume(
+        self, generator: Counting, member: str = "one", concurrency: int = 8
+    ) -> Nodes:
+        """A consumer at work."""
+        generating = Generating(self.desk.engine, generator, member, GeneratingSettings())
+        nodes = Nodes(
+            self.kafka, generating, NodesSettings(f"{self.kafka.prefix}{member}", concurrency)
+        )
+        self.stack.push_async_callback(nodes.stop)
+        async with asyncio.timeout(LONGEST):
+            await nodes.start()
+        return nodes
+
+    async def results(self) -> Counter[str]:
+        """How often each request was answered, by the commands that go out."""
+        commands = [one for one in await self.desk.asked() if one["type"] == "serve_node"]
+        return Counter(one["request_id"] for one in commands)
+
+    async def committed(self) -> int:
+        """How many records are committed, over all partitions."""
+        async with AIOKafkaConsumer(
+            bootstrap_servers=self.kafka.bootstrap,
+            group_id=f"{self.kafka.prefix}nodes",
+            enable_auto_commit=False,
+        ) as consumer:
+            topic = self.kafka.topic("node-requests")
+            offsets = [
+                await consumer.committed(TopicPartition(topic, number))
+                for number in range(PARTITIONS)
+            ]
+        return sum(offset or 0 for offset in offsets)
+
+
+@pytest.fixture
+async def house(servers: Servers, desk: Desk) -> AsyncIterator[House]:
+    kafka = Kafka(servers.kafka_bootstrap, f"n{secrets.token_hex(3)}.")
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(kafka.topic("node-requests"), PARTITIONS, 1)])
+    await admin.close()
+    async with (
+        AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer,
+        AsyncExitStack() as stack,
+    ):
+        yield House(kafka, desk, producer, stack)
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Look again and again until it holds."""
+    async with asyncio.timeout(LONGEST):
+        while not await holds():  # noqa: ASYNC110 - other processes give no signal
+            await asyncio.sleep(0.02)
+
+
+async def all_answered(house: House, asked: list[NodeRequest]) -> None:
+    wanted = Counter(one.request_id for one in asked)
+
+    async def holds() -> bool:
+        return await house.results() == wanted
+
+    await until(holds)
+
+
+async def test_no_more_are_generated_at_once_than_may_be_and_the_rest_waits_in_kafka(
+    house: House,
+) -> None:
+    generator = Counting()
+    generator.gate.clear()
+    asked = await house.ask(7)
+    nodes = await house.consume(generator, concurrency=2)
+    await generator.until_asked(2)
+    # What a member of the group does that is alive: it is polled, though nothing is read.
+    polled = nodes.polled_at
+
+    async def polled_again() -> bool:
+        return nodes.polled_at > polled
+
+    await until(polled_again)
+    assert (len(generator.asked), await house.committed()) == (2, 0)
+    generator.gate.set()
+    await all_answered(house, asked)
+    assert (len(generator.asked), generator.busiest) == (7, 2)
+    await nodes.stop()
+    assert await house.committed() == 7
+
+
+async def test_what_is_no_request_holds_up_nobody(house: House) -> None:
+    generator = Counting()
+    await house.send(b"\xff")
+    await house.send(b'{"request_id": 7}')
+    asked = await house.ask(1)
+    nodes = await house.consume(generator)
+    await all_answered(house, asked)
+    await nodes.stop()
+    assert await house.committed() == 3
+
+
+async def test_a_rebalance_while_nodes_are_generated_pays_for_none_twice(house: House) -> None:
+    first, second = Counting(), Counting()
+    first.gate.clear()
+    second.gate.clear()
+    asked = await house.ask(6)
+    await house.consume(first, "one", concurrency=6)
+    await first.until_asked(6)
+    more = await house.ask(2)
+    await house.consume(second, "two")
+    first.gate.set()
+    second.gate.set()
+    await all_answered(house, [*asked, *more])
+    assert sorted([*first.keys, *second.keys]) == sorted(one.request_id for one in [*asked, *more])
+
+
+async def test_records_that_come_again_pay_for_nothing(house: House) -> None:
+    generator = Counting()
+    asked = await house.ask(3)
+    await house.consume(generator)
+    await all_answered(house, asked)
+    for one in asked:
+        await house.send(one.model_dump_json().encode(), 1)
+    last = await house.ask(1)
+    await all_answered(house, [*asked, *last])
+    assert len(generator.asked) == 4
+
+
+@pytest.mark.timeout(180)
+async def test_ten_kills_pay_for_no_node_twice(house: House) -> None:
+    """A provider that takes idempotency keys, as the port gives them, is paid once a node."""
+    asked = await house.ask(40)
+    async with provider() as till:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["tests.consumers.paying"])
+        where = (house.kafka, house.desk.engine.url.render_as_string(hide_password=False))
+        for _ in range(10):
+            before = len(till.calls)
+            process = context.Process(target=paying.work, args=(*where, till.port))
+            process.start()
+            await until(partial(till.has_more_than, before + 1))
+            process.kill()
+            await asyncio.to_thread(process.join)
+            assert process.exitcode == -signal.SIGKILL
+        process = context.Process(target=paying.work, args=(*where, till.port))
+        process.start()
+        await all_answered(house, asked)
+        process.terminate()
+        await asyncio.to_thread(process.join)
+    wanted = {one.request_id for one in asked}
+    assert set(till.calls) == wanted
+    assert len(till.calls) <= len(wanted) + 10 * paying.CONCURRENCY, "called again for no reason"
+
+
+@dataclass
+class Till:
+    """What a provider was called for, by idempotency key: it is paid once a key."""
+
+    port: int
+    calls: list[str]
+
+    async def has_more_than(self, calls: int) -> bool:
+        return len(self.calls) > calls
+
+
+@asynccontextmanager
+async def provider() -> AsyncIterator[Till]:
+    """A server that takes a moment for each key it is sent, and then says so."""
+    calls: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls.append((await reader.readline()).decode().strip())
+        await asyncio.sleep(0.05)  # what generating takes; a kill comes before, in it, or after
+        writer.write(b"\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        port: Any = server.sockets[0].getsockname()[1]
+        yield Till(port, calls)
