@@ -13,6 +13,7 @@ from producers.topics import MESSAGE_LIMIT
 from storage import dead_letters, inbox, outbox, sessions, tickets, walkables, walks
 from storage.database import Transaction
 from storage.facts import Facts
+from storage.outbox import Message
 
 
 async def save(tx: Transaction, folded: Folded, facts: Facts, now: datetime) -> None:
@@ -65,12 +66,20 @@ async def save(tx: Transaction, folded: Folded, facts: Facts, now: datetime) -> 
         tx, {proposal for entry in recorded if (proposal := _validated(entry)) is not None}
     )
     await inbox.save(tx, folded.claims, now)
+    await inbox.answer(tx, folded.answered, now)
     await dead_letters.save(tx, [letters.row(letter) for letter in folded.letters], now)
 
 
 async def stage(tx: Transaction, folded: Folded, facts: Facts) -> int:
     """Put everything that goes out into the outbox; return how many messages that are."""
-    messages = [
+    messages = outgoing(folded, facts)
+    await outbox.stage(tx, messages, MESSAGE_LIMIT)
+    return len(messages)
+
+
+def outgoing(folded: Folded, facts: Facts) -> list[Message]:
+    """Everything that goes out, in order."""
+    return [
         *(message for recorded in folded.recorded for message in events.messages(recorded)),
         *folded.replies,
         *folded.asked,
@@ -80,8 +89,6 @@ async def stage(tx: Transaction, folded: Folded, facts: Facts) -> int:
         ),
         *(dead_letter_messages.message(letters.row(letter)) for letter in folded.letters),
     ]
-    await outbox.stage(tx, messages, MESSAGE_LIMIT)
-    return len(messages)
 
 
 def _validated(entry: Recorded) -> str | None:

@@ -16,6 +16,7 @@ from storage.tables.catalogue import (
 )
 from storage.tables.messages import (
     attempts,
+    dead_letter_acts,
     dead_letters,
     inbox,
     outbox,
@@ -35,6 +36,7 @@ __all__ = [
     "articles",
     "attempts",
     "audit_log",
+    "dead_letter_acts",
     "dead_letters",
     "escalations",
     "flow_proposals",
