@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from firstline.commands import looking, setting_up, traffic, working
+from firstline.commands import dead_letters, looking, setting_up, traffic, working
 
 app = typer.Typer(
     name="firstline",
@@ -33,6 +33,7 @@ for command in (
     setting_up.contracts,
 ):
     app.command()(command)
+app.add_typer(dead_letters.app)
 
 
 def main() -> None:

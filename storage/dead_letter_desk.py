@@ -63,6 +63,16 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """A letter with its headers, what waits behind it, and what was done about it."""
+
+    letter: Kept
+    headers: Headers
+    behind: list[Row]
+    acts: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
 class Act:
     """What somebody did to a dead letter: ``edited``, ``replayed``, ``failed``, ``discarded``."""
 
@@ -144,27 +154,17 @@ async def letter(tx: Transaction, letter_id: str) -> Kept | None:
     return Kept(*rows[0]) if rows else None
 
 
-async def headers(tx: Transaction, number: int) -> Headers:
-    """A letter's headers as they came."""
-    (row,) = await tx.fetch("select headers from dead_letters where number = $1", number)
-    return unpack(row["headers"])
-
-
-async def behind(tx: Transaction, letter: Kept) -> list[Row]:
-    """What waits behind a letter, in order."""
-    rows = await tx.fetch(
-        """
-        select id::text, reason, topic, partition, "offset", command_id::text, recorded_at
-        from dead_letters
-        where status = 'open' and command_id is not null
-            and account_id = $1 and session_id = $2 and number > $3
-        order by number
-        """,
-        letter.account_id,
-        letter.session_id,
-        letter.number,
+async def see(tx: Transaction, letter_id: str) -> Seen | None:
+    """One letter with all that belongs to it, None where there is none."""
+    found = await letter(tx, letter_id)
+    if found is None:
+        return None
+    return Seen(
+        found,
+        await _headers(tx, found.number),
+        await _behind(tx, found),
+        await _acts(tx, found.number),
     )
-    return [dict(row) for row in rows]
 
 
 async def before(tx: Transaction, letter: Kept) -> list[tuple[str, str]]:
@@ -181,18 +181,6 @@ async def before(tx: Transaction, letter: Kept) -> list[tuple[str, str]]:
         letter.number,
     )
     return [(letter_id, command_id) for letter_id, command_id in rows]
-
-
-async def acts(tx: Transaction, number: int) -> list[Row]:
-    """What was done about a letter, in order."""
-    rows = await tx.fetch(
-        """
-        select act, actor, because, detail, acted_at, value
-        from dead_letter_acts where letter = $1 order by id
-        """,
-        number,
-    )
-    return [dict(row) for row in rows]
 
 
 async def lock_letter(tx: Transaction, number: int) -> None:
@@ -294,6 +282,41 @@ async def poisoned(tx: Transaction) -> tuple[int, datetime | None]:
         """
     )
     return rows[0][0], rows[0][1]
+
+
+async def _headers(tx: Transaction, number: int) -> Headers:
+    """A letter's headers as they came."""
+    (row,) = await tx.fetch("select headers from dead_letters where number = $1", number)
+    return unpack(row["headers"])
+
+
+async def _behind(tx: Transaction, letter: Kept) -> list[Row]:
+    """What waits behind a letter, in order."""
+    rows = await tx.fetch(
+        """
+        select id::text, reason, topic, partition, "offset", command_id::text, recorded_at
+        from dead_letters
+        where status = 'open' and command_id is not null
+            and account_id = $1 and session_id = $2 and number > $3
+        order by number
+        """,
+        letter.account_id,
+        letter.session_id,
+        letter.number,
+    )
+    return [dict(row) for row in rows]
+
+
+async def _acts(tx: Transaction, number: int) -> list[Row]:
+    """What was done about a letter, in order."""
+    rows = await tx.fetch(
+        """
+        select act, actor, because, detail, acted_at, value
+        from dead_letter_acts where letter = $1 order by id
+        """,
+        number,
+    )
+    return [dict(row) for row in rows]
 
 
 def _arguments(wanted: Wanted) -> tuple[object, ...]:
