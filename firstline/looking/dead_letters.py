@@ -22,6 +22,7 @@ from storage.looking import SessionSeen
 from storage.outbox import Message
 
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{},:]|[^\s\[\]{},:"]++')
+_MOST_SHOWN = 16_384
 _STYLES = {"poison": "red", "parked": "yellow", "+": "green", "-": "red"}
 
 
@@ -213,7 +214,9 @@ def _without_value(act: Row) -> Row:
 
 
 def _lines(shown: str) -> Iterator[Text]:
-    return (Text(inert(line)) for line in shown.split("\n") if line)
+    yield from (Text(inert(line)) for line in shown[:_MOST_SHOWN].split("\n") if line)
+    if len(shown) > _MOST_SHOWN:
+        yield Text(f"… and {len(shown) - _MOST_SHOWN} characters; where it is piped, all", "dim")
 
 
 def _branch(root: Tree, title: str, children: Iterator[Text]) -> None:
