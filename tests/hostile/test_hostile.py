@@ -221,8 +221,8 @@ async def test_what_was_kept_is_shown_in_full_and_does_nothing(
         line = shown.as_json(seen)
         assert is_inert(line), name
         told = json.loads(line)
-        for field, value in (("value", record.value), ("key", record.key)):
-            kept = told.get(f"{field}_base64")
+        for part, value in (("value", record.value), ("key", record.key)):
+            kept = told.get(f"{part}_base64")
             assert (None if kept is None else base64.b64decode(kept)) == value, name
         assert len(told["headers"]) == len(record.headers), name
         console = Console(width=100)
