@@ -113,7 +113,7 @@ def replay(  # noqa: PLR0913 - its options
     topic: _Topic = None,
     since: _Since = None,
     rate: Annotated[
-        str | None, typer.Option(metavar="N/s", help="The most commands a second, as 50/s.")
+        str | None, typer.Option(metavar="N/s", help="Commands a second, on average, as 50/s.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would come of it, and roll it back.")

@@ -148,20 +148,23 @@ class Desk:
         return await self.applier.apply(self.batch(*sent, partition=partition), NOW)
 
     async def park(self, now: datetime = NOW) -> str:
-        """Park a new session behind notes that Postgres refuses, until `cure`; two more wait."""
+        """Park a new session behind a command that Postgres refuses, until `cure`; two more wait.
+
+        It is refused for its correlation, with which it would be answered.
+        """
         await self.connection.execute(
-            "alter table session_notes"
-            " add constraint odd_check check (notes::text not like '%\"odd\"%')"
+            "alter table inbox add constraint odd_check"
+            " check (reply is null or convert_from(reply, 'utf-8') not like '%\"odd\"%')"
         )
         begun = start()
         session: str = begun["session_id"]
-        odd = notes(session, notes=[{"text": "odd"}])
+        odd = notes(session, correlation="odd")
         for batch in (self.batch(begun, odd), self.batch(notes(session), notes(session))):
             await self.applier.apply(batch, now)
         return session
 
     async def cure(self) -> None:
-        await self.connection.execute("alter table session_notes drop constraint odd_check")
+        await self.connection.execute("alter table inbox drop constraint odd_check")
 
     async def replies(self) -> list[Json]:
         """Every reply, in order."""

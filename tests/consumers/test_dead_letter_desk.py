@@ -13,6 +13,7 @@ from consumers import dead_letter_desk
 from consumers import letters as letters_of
 from consumers.apply import Batch
 from consumers.dead_letter_desk import LetterStays, Operator
+from consumers.decode_news import decode_news
 from consumers.records import Delivery
 from consumers.records import Poison as Poisoned
 from consumers.save import save
@@ -24,10 +25,12 @@ from domain.sessions import Session
 from storage import dead_letter_desk as storage_desk
 from storage import dead_letters
 from storage.database import begin
+from storage.positions import Partition
 from tests.builders import ACME, GLOBEX, NOW
 from tests.consumers.desk import Desk, notes, outcomes, resolve, start
 from tests.consumers.test_faults import Gate, somebody_waits
-from tests.consumers.wire import Json, encode, new_id
+from tests.consumers.test_news import said
+from tests.consumers.wire import TICKET_TOPIC, ARecord, Json, encode, new_id
 
 REMEMBERED = timedelta(days=16)
 EVE = Operator("eve", "the fix is out")
@@ -477,6 +480,25 @@ async def test_what_could_not_be_read_is_edited_into_a_command_and_replayed(
     assert await desk.answers() == outcomes([mended])
     assert await desk.inbox() == dict(outcomes([mended]))
     assert await statuses(desk) == [("unreadable", "replayed")]
+
+
+async def test_a_ticket_event_that_could_not_be_read_is_edited_and_heard(
+    desk: Desk, operator: dead_letter_desk.Desk
+) -> None:
+    one = start(ticket_id="10045")
+    await desk.apply(one)
+    broken = decode_news(ARecord(b"{", b"any", TICKET_TOPIC))
+    await desk.applier.apply(Batch([broken], {Partition(TICKET_TOPIC, 0): range(1)}), NOW)
+    (letter,) = await ids(desk)
+
+    with pytest.raises(LetterStays, match="cannot be read: event_id"):
+        await operator.edit(letter, b"{}", EVE, NOW)
+    await operator.edit(letter, encode(said("closed")), EVE, NOW)
+    await operator.replay(letter, EVE, NOW)
+
+    (asked,) = await desk.asked()
+    assert (asked["type"], asked["session_id"]) == ("abandon", one["session_id"])
+    assert await ids(desk) == []
 
 
 async def test_what_is_made_readable_does_not_overtake_a_parked_session(

@@ -108,8 +108,8 @@ async def test_what_was_done_is_told(desk: Desk, database_url: str) -> None:
     tree = printed(shown.tree(seen))
     assert is_inert(tree)
     assert "waiting behind it, 2" in tree
-    assert '-      "text": "odd"' in tree
-    assert '+      "text": "even"' in tree
+    assert '-  "correlation": "odd"' in tree
+    assert '+  "correlation": "even"' in tree
     assert "edited by eve" in tree
     await acting.replay(poison, operator, NOW)
 

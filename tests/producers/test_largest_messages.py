@@ -74,9 +74,7 @@ def largest(character: str) -> Iterator[Message]:
         category=name,
         previous_session_id=a.OTHER_SESSION,
     )
-    step = a.step_recorded(
-        node_id=name, option_id=name, question=text, answer=answer, note=text, position=STEPS
-    )
+    step = a.step_recorded(node_id=name, option_id=name, question=text, answer=answer, note=text)
     walk = Walk((step,) * STEPS, notes_of(character))
     escalated = a.escalated(reason=text, reason_category=category)
     waiting: list[Event] = [start, escalated]

@@ -83,8 +83,8 @@ async def test_an_operator_looks_rehearses_edits_replays_and_discards(
 
     (edited,) = run(f"edit {poison} --file mended.json --because typo")
     assert edited[0] == 0
-    assert '-      "text": "odd"' in edited[1]
-    assert '+      "text": "even"' in edited[1]
+    assert '-  "correlation": "odd"' in edited[1]
+    assert '+  "correlation": "even"' in edited[1]
     (rehearsed,) = run(f"replay --session {session} --dry-run")
     assert rehearsed[0] == 0
     assert '-    "version": 1,' in rehearsed[1]
@@ -171,7 +171,7 @@ async def test_an_editor_changes_what_is_replayed(
     with pytest.raises(LetterStays, match="the edit cannot be read"):
         await edited("sed -i s/command_id/command/")
     out = await edited("sed -i s/odd/even/")
-    assert '+      "text": "even"' in out
+    assert '+  "correlation": "even"' in out
     assert f"{poison}: edited" in out
     assert await edited("sed -i s/even/even/") == "nothing changed\n"
     await dead_letters.replay(database_url, Settings(), [poison], EVE, None)
