@@ -14,8 +14,16 @@ from itertools import takewhile
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from consumers.dead_letter_rules import (
+    LetterStays,
+    check_edit,
+    check_no_repetition,
+    check_readable,
+    forgotten,
+    given_up,
+)
 from consumers.letters import read_again
-from consumers.records import DeadLetter, Delivery, Discarded, Item, Reason, Refused
+from consumers.records import Delivery, Reason
 from consumers.replay import Way, apply_in_order, carry_out
 from domain.context import Limits
 from storage import dead_letter_desk as letters
@@ -28,10 +36,6 @@ from storage.looking import SessionSeen
 from storage.outbox import Message
 
 _TRIES = 3
-
-
-class LetterStays(Exception):
-    """What was asked of a dead letter cannot be done; nothing was, and the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,10 @@ class Came:
     after: SessionSeen | None = None
 
 
+_Work = Callable[[Transaction], Awaitable[Came]]
+_Step = Callable[[Transaction, AccountSession, Operator, datetime], Awaitable[Came]]
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """Works on the dead letters of one database.
@@ -81,15 +89,7 @@ class Desk:
         async def first(tx: Transaction) -> Came:
             return await self._replay(tx, await _locked(tx, letter_id), operator, now)
 
-        came = await self._in_transaction(first)
-        while (queue := came.queue) and came.waiting and came.failed is None:
-            more = await self._in_transaction(lambda tx: self._go_on(tx, queue, operator, now))
-            came = replace(
-                more,
-                answered=[*came.answered, *more.answered],
-                messages=[*came.messages, *more.messages],
-            )
-        return came
+        return await self._to_the_end(first, self._replay_queue, operator, now)
 
     async def rehearse(self, letter_id: str, now: datetime) -> Came:
         """What `replay` would come to, with the session before and after; all is rolled back.
@@ -114,15 +114,16 @@ class Desk:
                 await _settle(tx, [letter], "discarded", operator, now)
                 return Came()
             was_first = await _is_first(tx, letter)
-            sent = await carry_out(tx, [_given_up(letter)], now, self.limits, parked=True)
+            sent = await carry_out(tx, [given_up(letter)], now, self.limits, parked=True)
             await _settle(tx, [letter], "discarded", operator, now)
-            came = Came(letter.queue, left="it was not the first of its queue")
             if was_first:
                 came = await self._let_through(tx, letter.queue, operator, now)
-            waiting = await letters.unpark(tx, letter.queue)
-            return replace(came, messages=[*sent, *came.messages], waiting=waiting)
+            else:
+                waiting = await letters.unpark(tx, letter.queue)
+                came = Came(letter.queue, waiting=waiting, left="it was not the first of its queue")
+            return replace(came, messages=[*sent, *came.messages])
 
-        return await self._in_transaction(discarded)
+        return await self._to_the_end(discarded, self._let_through, operator, now)
 
     async def edit(self, letter_id: str, value: bytes, operator: Operator, now: datetime) -> None:
         """Have a replay apply this value in place of the letter's own. Raises `LetterStays`.
@@ -148,18 +149,12 @@ class Desk:
         await self._check_alone(tx, letter, now)
         return await self._apply(tx, [letter], operator, now)
 
-    async def _go_on(
-        self, tx: Transaction, queue: AccountSession, operator: Operator, now: datetime
-    ) -> Came:
-        await dead_letters.lock_parked(tx, {queue})
-        return await self._replay_queue(tx, queue, operator, now)
-
     async def _replay_queue(
         self, tx: Transaction, queue: AccountSession, operator: Operator, now: datetime
     ) -> Came:
         waiting = await letters.first_in_queue(tx, queue)
-        if forgotten := await self._forgotten(tx, waiting, now):
-            raise LetterStays(forgotten)
+        if why := await self._forgotten(tx, waiting, now):
+            raise LetterStays(why)
         came = await self._apply(tx, waiting, operator, now)
         return replace(came, queue=queue, waiting=await letters.unpark(tx, queue))
 
@@ -169,9 +164,10 @@ class Desk:
         """Apply what waits now, up to the next poison, unless that might repeat an effect."""
         waiting = await letters.first_in_queue(tx, queue)
         waiting = list(takewhile(lambda one: one.reason != Reason.POISON, waiting))
-        if forgotten := await self._forgotten(tx, waiting, now):
-            return Came(queue, left=forgotten)
-        return replace(await self._apply(tx, waiting, operator, now), queue=queue)
+        came = Came(left=await self._forgotten(tx, waiting, now))
+        if came.left is None:
+            came = await self._apply(tx, waiting, operator, now)
+        return replace(came, queue=queue, waiting=await letters.unpark(tx, queue))
 
     async def _apply(
         self, tx: Transaction, waiting: Sequence[Kept], operator: Operator, now: datetime
@@ -188,17 +184,9 @@ class Desk:
 
     async def _check_alone(self, tx: Transaction, letter: Kept, now: datetime) -> None:
         """Refuse what cannot be read, and what would overtake others. Raises `LetterStays`."""
-        if letter.reason == Reason.TOO_LARGE:
-            msg = f"{letter.id} is too large to be read: it cannot be replayed, only discarded"
-            raise LetterStays(msg)
-        if letter.edited is None:
-            msg = (
-                f"{letter.id} cannot be read, and so not be replayed;"
-                " `firstline dead-letters edit` can make it something readable"
-            )
-            raise LetterStays(msg)
+        check_readable(letter)
         if now - letter.recorded_at > self.remembered:
-            raise LetterStays(self._sentence(letter))
+            raise LetterStays(forgotten(letter, self.remembered))
         item = read_again(letter)
         if isinstance(item, Delivery):
             queue = (item.command.account_id, item.command.session_id)
@@ -216,17 +204,32 @@ class Desk:
         known = await inbox.known(tx, ids)
         for letter in waiting:
             if now - letter.recorded_at > self.remembered or letter.command_id not in known:
-                return self._sentence(letter)
+                return forgotten(letter, self.remembered)
         return None
 
-    def _sentence(self, letter: Kept) -> str:
-        return (
-            f"{letter.id} came at {letter.recorded_at:%Y-%m-%d %H:%M}Z, and which commands were"
-            f" applied is remembered for {self.remembered.days} days: its effect might be repeated;"
-            " discard it, and have it sent anew under a new command_id"
-        )
+    async def _to_the_end(
+        self, first: _Work, step: _Step, operator: Operator, now: datetime
+    ) -> Came:
+        """Do the first transaction, then as many steps as it takes to come to the queue's end.
 
-    async def _in_transaction(self, work: Callable[[Transaction], Awaitable[Came]]) -> Came:
+        Or to what ends it before: a letter that fails, or nothing that could be applied.
+        """
+        came = more = await self._in_transaction(first)
+        while (queue := more.queue) and more.answered and more.waiting and more.failed is None:
+
+            async def next_step(tx: Transaction, queue: AccountSession = queue) -> Came:
+                await dead_letters.lock_parked(tx, {queue})
+                return await step(tx, queue, operator, now)
+
+            more = await self._in_transaction(next_step)
+            came = replace(
+                more,
+                answered=[*came.answered, *more.answered],
+                messages=[*came.messages, *more.messages],
+            )
+        return came
+
+    async def _in_transaction(self, work: _Work) -> Came:
         """Do it all in one transaction, and again where the moment was bad."""
         for attempt in range(1, _TRIES):
             try:
@@ -238,29 +241,6 @@ class Desk:
                 await asyncio.sleep(random.uniform(0.005, 0.05) * attempt)  # noqa: S311
         async with begin(self.engine) as tx:
             return await work(tx)
-
-
-def check_edit(letter: Kept, value: bytes) -> None:
-    """Refuse what a replay could not apply, and what would be another command.
-
-    Raises `LetterStays`.
-    """
-    if letter.reason == Reason.TOO_LARGE:
-        msg = f"{letter.id} is too large to be edited; discard it"
-        raise LetterStays(msg)
-    match read_again(replace(letter, edited=value)):
-        case DeadLetter(detail=detail):
-            msg = f"the edit cannot be read: {detail}"
-            raise LetterStays(msg)
-        case Refused(rejected=rejected):
-            msg = f"the edit would be refused as {rejected.code}: {rejected.message}"
-            raise LetterStays(msg)
-        case Delivery(command=command) if letter.command_id is not None:
-            ids = ("command_id", "session_id", "account_id")
-            for name in ids:
-                if getattr(command, name) != getattr(letter, name):
-                    msg = f"an edit keeps {', '.join(ids)}: {name} is another"
-                    raise LetterStays(msg)
 
 
 async def _locked(tx: Transaction, letter_id: str) -> Kept:
@@ -283,22 +263,8 @@ async def _locked(tx: Transaction, letter_id: str) -> Kept:
 async def _is_first(tx: Transaction, letter: Kept) -> bool:
     """Whether nothing waits before it. Raises `LetterStays` for what repeats a command there."""
     before = await letters.before(tx, letter)
-    for letter_id, command_id in before:
-        if command_id == letter.command_id:
-            msg = (
-                f"{letter.id} repeats the command of {letter_id}, and gets its answer: discard that"
-            )
-            raise LetterStays(msg)
+    check_no_repetition(letter, before)
     return not before
-
-
-def _given_up(letter: Kept) -> Item:
-    """The answer that a discarded command gets; one that turns out to be refused gets that."""
-    item = read_again(replace(letter, edited=None))
-    if isinstance(item, DeadLetter):
-        msg = f"{letter.id} cannot be read by this version ({item.detail}): nobody can be answered"
-        raise LetterStays(msg)
-    return Discarded(item) if isinstance(item, Delivery) else item
 
 
 async def _seen(tx: Transaction, letter: Kept) -> SessionSeen | None:

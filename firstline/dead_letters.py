@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 import typer
 from rich.console import Console
 
-from consumers.dead_letter_desk import Came, Desk, LetterStays, Operator, check_edit
+from consumers.dead_letter_desk import Came, Desk, Operator
+from consumers.dead_letter_rules import LetterStays, check_edit
 from domain.context import Limits
 from firstline.looking import ask
 from firstline.looking import dead_letters as shown

@@ -18,7 +18,7 @@ import asyncpg
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from sqlalchemy.exc import ArgumentError
 
-from consumers.dead_letter_desk import LetterStays
+from consumers.dead_letter_rules import LetterStays
 from consumers.isolate import Defect, DeploymentWrong, TooMuchPoison
 from consumers.reading import PositionBeyondEnd
 from firstline.background import BackgroundError

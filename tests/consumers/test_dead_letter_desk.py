@@ -12,7 +12,8 @@ import pytest
 from consumers import dead_letter_desk
 from consumers import letters as letters_of
 from consumers.apply import Batch
-from consumers.dead_letter_desk import LetterStays, Operator
+from consumers.dead_letter_desk import Operator
+from consumers.dead_letter_rules import LetterStays
 from consumers.decode_news import decode_news
 from consumers.records import Delivery
 from consumers.records import Poison as Poisoned
@@ -221,6 +222,22 @@ async def test_a_queue_longer_than_a_transaction_is_replayed_in_several(
 
     assert (list(came.answered), came.waiting) == (letters, 0)
     assert (await desk.answers())[1:] == outcomes(queue)
+
+
+async def test_a_queue_longer_than_a_transaction_is_let_through_as_a_whole(
+    desk: Desk,
+    poison: Poison,
+    operator: dead_letter_desk.Desk,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(storage_desk, "MOST_COMMANDS", 2)
+    queue, letters = await a_parked_session(desk, *[None] * 5)
+    del poison
+
+    came = await operator.discard(letters[0], EVE, NOW)
+
+    assert (list(came.answered), came.waiting) == (letters[1:], 0)
+    assert (await desk.answers())[2:] == outcomes(queue[1:])
 
 
 async def test_large_values_are_replayed_one_by_one(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from consumers.dead_letter_desk import LetterStays
+from consumers.dead_letter_rules import LetterStays
 from firstline import dead_letters
 from firstline.looking.ask import NothingToShow
 from firstline.settings import Settings
