@@ -150,11 +150,11 @@ class Desk:
     async def park(self, now: datetime = NOW) -> str:
         """Park a new session behind a command that Postgres refuses, until `cure`; two more wait.
 
-        It is refused for its correlation, with which it would be answered.
+        It is refused for the answer that it would get: accepted, with its correlation.
         """
         await self.connection.execute(
             "alter table inbox add constraint odd_check"
-            " check (reply is null or convert_from(reply, 'utf-8') not like '%\"odd\"%')"
+            " check (reply is null or convert_from(reply, 'utf-8') not like '%\"accepted\"%\"odd\"%')"
         )
         begun = start()
         session: str = begun["session_id"]
