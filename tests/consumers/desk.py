@@ -153,8 +153,8 @@ class Desk:
         It is refused for the answer that it would get: accepted, with its correlation.
         """
         await self.connection.execute(
-            "alter table inbox add constraint odd_check"
-            " check (reply is null or convert_from(reply, 'utf-8') not like '%\"accepted\"%\"odd\"%')"
+            "alter table inbox add constraint odd_check check ("
+            "reply is null or convert_from(reply, 'utf-8') not like '%\"accepted\"%\"odd\"%')"
         )
         begun = start()
         session: str = begun["session_id"]
