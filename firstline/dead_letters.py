@@ -60,11 +60,13 @@ async def replay(
     Where nobody does it, it is a rehearsal: shown, and rolled back.
     """
     console = Console(highlight=False)
-    stays = False
+    stays, done = False, set[str]()
     async with _desk(database_url, settings) as desk:
         chosen = await _found(desk, which) if isinstance(which, Wanted) else which
         for letter_id in chosen:
             ask.check_id(letter_id)
+            if letter_id in done:  # it waited behind one before it
+                continue
             now = datetime.now(UTC)
             try:
                 if who is None:
@@ -76,6 +78,7 @@ async def replay(
                 stays = True
                 typer.echo(f"stays: {error}")
                 continue
+            done.update(came.answered)
             stays = stays or bool(came.waiting) or came.failed is not None
             typer.echo(f"{letter_id}: {_told(came)}{'' if who else ' (rolled back)'}")
             if per_second is not None:
