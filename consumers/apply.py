@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumers.fold import Folded, Standing, fold
 from consumers.news import follow
-from consumers.records import Delivery, Heard, Item, Poison, Refused
+from consumers.records import Delivery, Discarded, Heard, Item, Poison, Refused
 from consumers.save import save, stage
 from domain.context import Limits
 from domain.events import SessionEscalated
@@ -57,12 +57,12 @@ async def apply_batch(engine: AsyncEngine, batch: Batch, now: datetime, limits: 
     async with begin(engine) as tx:
         items = _fresh(batch, await positions.move(tx, batch.spans))
         standing = await _claim(tx, items)
-        facts = await _lock(tx, items)
+        facts = await lock(tx, items)
         folded = fold(facts, standing, items, now, limits)
-        folded.asked = await _follow(tx, facts, items, now)
+        folded.asked = await follow_news(tx, facts, items, now)
         await save(tx, folded, facts, now)
         staged = await stage(tx, folded, facts)
-    _warn_of_nobody_told(folded)
+    warn_of_nobody_told(folded)
     return _applied(batch, items, folded, staged)
 
 
@@ -82,12 +82,14 @@ async def _claim(tx: Transaction, items: Sequence[Item]) -> Standing:
         for item in items
         if isinstance(item, (Delivery, Poison))
     ]
-    known = await inbox.known(tx, [delivery.command.command_id for delivery in deliveries])
     sessions = {(one.command.account_id, one.command.session_id) for one in deliveries}
-    return Standing(known, await dead_letters.lock_parked(tx, sessions))
+    # Locked first: a replay that holds the lock answers commands which are read as parked before.
+    parked = await dead_letters.lock_parked(tx, sessions)
+    known = await inbox.known(tx, [delivery.command.command_id for delivery in deliveries])
+    return Standing(known, parked)
 
 
-async def _lock(tx: Transaction, items: Sequence[Item]) -> Facts:
+async def lock(tx: Transaction, items: Sequence[Item]) -> Facts:
     """What the commands are decided on."""
     return await facts_of.lock(
         tx,
@@ -97,7 +99,7 @@ async def _lock(tx: Transaction, items: Sequence[Item]) -> Facts:
     )
 
 
-async def _follow(
+async def follow_news(
     tx: Transaction, facts: Facts, items: Sequence[Item], now: datetime
 ) -> list[Message]:
     """Take in the news of tickets, and return the commands that they ask for."""
@@ -117,11 +119,14 @@ async def _follow(
 def _looked_at(items: Sequence[Item]) -> set[str]:
     """Sessions that are shown in a reply without being decided on."""
     refused = {item.session_id for item in items if isinstance(item, Refused)}
-    poison = {item.delivery.command.session_id for item in items if isinstance(item, Poison)}
-    return refused | poison
+    undecided = {
+        item.delivery.command.session_id for item in items if isinstance(item, (Poison, Discarded))
+    }
+    return refused | undecided
 
 
-def _warn_of_nobody_told(folded: Folded) -> None:
+def warn_of_nobody_told(folded: Folded) -> None:
+    """Say in the log which escalations nobody hears of."""
     for recorded in folded.recorded:
         if isinstance(recorded.event, SessionEscalated) and not recorded.recipients:
             _log.warning(

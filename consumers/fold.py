@@ -6,13 +6,13 @@ that two starts on one ticket are told apart.
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
 from consumers.letters import Letter, claim
 from consumers.moves import audit, move
-from consumers.records import DeadLetter, Delivery, Item, Poison, Refused
+from consumers.records import DeadLetter, Delivery, Discarded, Item, Poison, Refused
 from domain.built_walks import shown
 from domain.commands import Command, HandBack, Intake, MoveTicket, Start, StartFlow, StartProposal
 from domain.context import Context, Limits, Walkable
@@ -32,14 +32,21 @@ from storage.sessions import AuditEntry
 _REUSED = Rejected(
     Code.COMMAND_ID_REUSED, "Another command with this command_id came before; take a new id."
 )
+_DISCARDED = Rejected(
+    Code.DISCARDED, "The command could not be applied, and an operator has given it up."
+)
 
 
 @dataclass(slots=True)
 class Folded:
-    """Everything that a batch comes to: what to save, and what to send."""
+    """Everything that a batch comes to: what to save, and what to send.
+
+    ``answered`` are claims that were parked until now.
+    """
 
     recorded: list[Recorded] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
+    answered: list[Claim] = field(default_factory=list)
     replies: list[Message] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
     audit: list[AuditEntry] = field(default_factory=list)
@@ -48,10 +55,14 @@ class Folded:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known of commands before a batch: answered ids, and sessions that are parked."""
+    """What is known of commands before a batch: answered ids, and sessions that are parked.
+
+    In a ``replay`` the commands are those that were parked, and are answered now.
+    """
 
     claims: Mapping[str, Claim]
     parked: AbstractSet[AccountSession]
+    replay: bool = False
 
 
 def fold(
@@ -65,7 +76,7 @@ def fold(
 
     Moves ``facts`` along: afterwards they are what to save.
     """
-    course = _Course(facts, standing.parked, now, limits, dict(standing.claims))
+    course = _Course(facts, standing, now, limits, dict(standing.claims))
     for item in items:
         match item:
             case DeadLetter():
@@ -76,6 +87,8 @@ def fold(
                 course.answer(delivery, item)
             case Delivery():
                 course.answer(item, None)
+            case Discarded(delivery=delivery):
+                course.discard(delivery)
     return course.folded
 
 
@@ -84,7 +97,7 @@ class _Course:
     """A fold on its way: what it looks at, and what it has come to so far."""
 
     facts: Facts
-    parked: AbstractSet[AccountSession]
+    standing: Standing
     now: datetime
     limits: Limits
     claims: dict[str, Claim]
@@ -100,12 +113,18 @@ class _Course:
             self._reply(command.session_id, replies.again(known.reply))
         elif poison is not None:
             self._park(poison, delivery)
-        elif known is not None or (command.account_id, command.session_id) in self.parked:
+        elif self._waits(command, known):
             self._park(delivery, delivery)
         else:
             reply = self._apply(delivery)
             self._claim(delivery, reply)
             self._reply(command.session_id, reply)
+
+    def _waits(self, command: Command, known: Claim | None) -> bool:
+        if self.standing.replay:
+            return False
+        parked = (command.account_id, command.session_id) in self.standing.parked
+        return known is not None or parked
 
     def _park(self, letter: Letter, delivery: Delivery) -> None:
         """Keep a command for later, its id claimed without an answer."""
@@ -114,14 +133,30 @@ class _Course:
             self._claim(delivery, None)
 
     def refuse(self, item: Refused) -> None:
-        """Answer a record that is refused for what it is; it does not claim its id."""
+        """Answer a record that is refused for what it is; it does not claim its id.
+
+        One that could be read when it was parked has claimed it, and is answered as well.
+        """
         reply = replies.rejected(
             replies.Asked(item.command_id, item.session_id, item.account_id, item.correlation),
             item.rejected,
             self._view(self.facts.session(item.session_id)),
             self.now,
         )
+        parked = self.claims.get(item.command_id) if self.standing.replay else None
+        if parked is not None and parked.reply is None:
+            self._answered(replace(parked, reply=reply))
         self._reply(item.session_id, reply)
+
+    def discard(self, delivery: Delivery) -> None:
+        """Tell the sender that the command was given up; what is answered already stays so."""
+        known = self.claims.get(delivery.command.command_id)
+        if known is not None and known.reply is not None:
+            reply = replies.again(known.reply)
+        else:
+            reply = self._rejected(delivery, _DISCARDED)
+            self._claim(delivery, reply)
+        self._reply(delivery.command.session_id, reply)
 
     def _apply(self, delivery: Delivery) -> bytes:
         """Decide one command, move the facts by its events, and return its answer."""
@@ -199,8 +234,15 @@ class _Course:
 
     def _claim(self, delivery: Delivery, reply: bytes | None) -> None:
         claimed = claim(delivery, reply)
+        if claimed.command_id in self.claims:
+            self._answered(claimed)
+        else:
+            self.claims[claimed.command_id] = claimed
+            self.folded.claims.append(claimed)
+
+    def _answered(self, claimed: Claim) -> None:
         self.claims[claimed.command_id] = claimed
-        self.folded.claims.append(claimed)
+        self.folded.answered.append(claimed)
 
     def _reply(self, session_id: str, reply: bytes) -> None:
         self.folded.replies.append(replies.message(session_id, reply))

@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from consumers.apply import Applied, Batch, apply_batch
 from consumers.records import Delivery, Item, Poison
 from domain.context import Limits
+from storage.database import begin
+from storage.dead_letter_desk import poisoned
 from storage.faults import Fault, classify, describe
 from storage.positions import Partition, PositionBehind
 
@@ -32,6 +34,14 @@ class DeploymentWrong(Exception):
     """The database is not what this version needs. The worker stops; an operator migrates."""
 
 
+class TooMuchPoison(Exception):
+    """So many commands fail that the program is to be suspected, rather than the commands.
+
+    The worker stops before it empties a topic into dead letters, and so does the next one at the
+    first command that fails. It goes on once an operator has settled some, or raised the limit.
+    """
+
+
 class Defect(Exception):
     """A record that needs no deciding cannot even be put away: the program itself is at fault.
 
@@ -45,18 +55,21 @@ class Applier:
 
     engine: AsyncEngine
     limits: Limits
+    poison_per_minute: int = 60
 
     async def apply(self, batch: Batch, now: datetime) -> Applied:
         """Apply a batch; isolate what cannot be applied for a reason of its own.
 
         Raises `Unavailable` (try the same batch again: the positions know how far it came),
-        `DeploymentWrong`, and `PositionBehind`.
+        `DeploymentWrong`, `TooMuchPoison`, and `PositionBehind`.
         """
         error: Exception
         for attempt in range(_TRIES):
             try:
+                if any(isinstance(item, Poison) for item in batch.items):
+                    await self._suspect_ourselves()
                 return await apply_batch(self.engine, batch, now, self.limits)
-            except PositionBehind:
+            except (PositionBehind, TooMuchPoison):
                 raise
             except Exception as caught:  # noqa: BLE001 - sorted out by class
                 error = caught
@@ -83,6 +96,24 @@ class Applier:
             raise Defect(_sentence(item, error)) from error
         _log.error("poison command", error=describe(error), **where(item))
         return await self.apply(replace(batch, items=[Poison(item, describe(error))]), now)
+
+    async def _suspect_ourselves(self) -> None:
+        """Raise `TooMuchPoison` where the newest minute of poison is full already.
+
+        That minute ends with the newest poison, not now: a worker that is started again and again
+        would otherwise empty the topic minute by minute.
+        """
+        async with begin(self.engine) as tx:
+            found, newest = await poisoned(tx)
+        if newest is not None and found >= self.poison_per_minute:
+            msg = (
+                f"{found} commands could not be applied within a minute up to"
+                f" {newest:%Y-%m-%d %H:%M:%S}Z, and now another: nothing more is set aside, because"
+                " this version or its deployment may be at fault; look at `firstline dead-letters"
+                " list --reason poison`, mend that, then replay or discard them, or raise"
+                " FIRSTLINE_POISON_PER_MINUTE"
+            )
+            raise TooMuchPoison(msg)
 
 
 def halves(batch: Batch) -> tuple[Batch, Batch]:

@@ -1,7 +1,22 @@
 """What is kept of records that get no answer now: dead letters, and commands that are parked."""
 
-from consumers.records import DeadLetter, Delivery, Poison, Reason, Record
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from consumers.decode import decode
+from consumers.decode_news import decode_news
+from consumers.records import (
+    DeadLetter,
+    Decoded,
+    Delivery,
+    Heard,
+    Poison,
+    Reason,
+    Record,
+    source_of,
+)
 from producers.ids import dead_letter_id
+from storage.dead_letter_desk import Kept
 from storage.dead_letters import DeadLetterRow, ParkedCommand
 from storage.inbox import Claim
 
@@ -26,6 +41,30 @@ def claim(delivery: Delivery, reply: bytes | None) -> Claim:
     """The command's row in the inbox; without a reply it is parked."""
     command = delivery.command
     return Claim(command.command_id, command.account_id, command.session_id, delivery.digest, reply)
+
+
+def read_again(letter: Kept) -> Decoded | Heard:
+    """Decode what was kept, as it was edited. It keeps the hash of the bytes that it came as."""
+    value = letter.value if letter.edited is None else letter.edited
+    record = _KeptRecord(letter.topic, letter.partition, letter.offset, letter.key, value)
+    source = source_of(letter.topic)
+    item = decode_news(record) if source is None else decode(record, source)
+    if isinstance(item, Delivery):
+        return replace(item, digest=sha256(letter.value or b"").digest())
+    return item
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptRecord:
+    """A record as far as deciding goes: neither its time nor its headers matter there."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    timestamp: int = 0
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 def _row(record: Record, reason: Reason, detail: str, delivery: Delivery | None) -> DeadLetterRow:

@@ -55,6 +55,11 @@ class Source(StrEnum):
     INTERNAL = "internal"
 
 
+def source_of(topic: str) -> Source | None:
+    """Who sends to a topic, by its full name; None where it carries no commands."""
+    return next((one for one in Source if topic.endswith(f"commands.{one.value}")), None)
+
+
 class Reason(StrEnum):
     """Why a record became a dead letter."""
 
@@ -119,4 +124,16 @@ class Poison:
         return self.delivery.record
 
 
-Item = Decoded | Heard | Poison
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """A parked command that an operator gave up."""
+
+    delivery: Delivery
+
+    @property
+    def record(self) -> Record:
+        """The record that it came as."""
+        return self.delivery.record
+
+
+Item = Decoded | Heard | Poison | Discarded

@@ -24,6 +24,7 @@ from storage import (
 from storage.built_walks import Requested
 from storage.database import Transaction
 from storage.facts import Facts
+from storage.outbox import Message
 
 
 async def save(tx: Transaction, folded: Folded, facts: Facts, now: datetime) -> None:
@@ -91,12 +92,20 @@ async def save(tx: Transaction, folded: Folded, facts: Facts, now: datetime) -> 
         [one for key, one in facts.drafts.items() if one != facts.stored_drafts.get(key)],
     )
     await inbox.save(tx, folded.claims, now)
+    await inbox.answer(tx, folded.answered, now)
     await dead_letters.save(tx, [letters.row(letter) for letter in folded.letters], now)
 
 
 async def stage(tx: Transaction, folded: Folded, facts: Facts) -> int:
     """Put everything that goes out into the outbox; return how many messages that are."""
-    messages = [
+    messages = outgoing(folded, facts)
+    await outbox.stage(tx, messages, MESSAGE_LIMIT)
+    return len(messages)
+
+
+def outgoing(folded: Folded, facts: Facts) -> list[Message]:
+    """Everything that goes out, in order."""
+    return [
         *(message for recorded in folded.recorded for message in events.messages(recorded)),
         *folded.replies,
         *folded.asked,
@@ -106,8 +115,6 @@ async def stage(tx: Transaction, folded: Folded, facts: Facts) -> int:
         ),
         *(dead_letter_messages.message(letters.row(letter)) for letter in folded.letters),
     ]
-    await outbox.stage(tx, messages, MESSAGE_LIMIT)
-    return len(messages)
 
 
 def _requested(entry: Recorded) -> Requested | None:

@@ -40,6 +40,9 @@ _SOURCES = {
     topics.PSA_COMMANDS: Source.PSA,
     topics.INTERNAL_COMMANDS: Source.INTERNAL,
 }
+# The longest that decoding keeps everything else from going on. Eight MiB made to be slow take
+# almost five seconds, after which the slot's lease would be lost.
+_DECODE_SECONDS = 0.05
 _SESSION_TIMEOUT_MS = 30_000
 _LONGEST_PAUSE = 5.0
 _COMMIT_EVERY_SECONDS = 1.0
@@ -200,8 +203,8 @@ class Worker:
 
     async def _run(self, lane: Sequence[Record], spans: dict[Partition, range]) -> bool:
         """Apply a lane's batches one after the other; False where reading starts elsewhere."""
-        for batch in self._batches(lane, spans):
-            if not await self._apply(batch):
+        for records in self._batches(lane):
+            if not await self._apply(await self._batch(records, spans)):
                 return False
         return True
 
@@ -211,7 +214,7 @@ class Worker:
         """The first records after an unclean exit, in small slices whose attempts are counted."""
         async for piece in careful_slices(self._applier.engine, records):
             if piece.condemned is None:
-                batch = self._batch(piece.records, spans)
+                batch = await self._batch(piece.records, spans)
                 await piece.note_decoded()
             else:
                 batch = self._condemned(piece, spans)
@@ -245,19 +248,26 @@ class Worker:
                 self._on_applied(applied)
                 return True
 
-    def _batches(self, records: Sequence[Record], spans: dict[Partition, range]) -> Iterator[Batch]:
-        """The fetch as batches within bounds of bytes, each record decoded by itself."""
+    def _batches(self, records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+        """The records of each batch, within bounds of bytes."""
         begin, size = 0, 0
         for index, record in enumerate(records):
             size += len(record.value or b"")
             if index > begin and size > self._settings.batch_bytes:
-                yield self._batch(records[begin:index], spans)
+                yield records[begin:index]
                 begin, size = index, len(record.value or b"")
-        yield self._batch(records[begin:], spans)
+        yield records[begin:]
 
-    def _batch(self, records: Sequence[Record], spans: dict[Partition, range]) -> Batch:
-        """One batch, decoded; what it covers is taken off ``spans``."""
-        return Batch([self._decode(one) for one in records], _take_off(spans, records))
+    async def _batch(self, records: Sequence[Record], spans: dict[Partition, range]) -> Batch:
+        """One batch, each record decoded by itself; what it covers is taken off ``spans``."""
+        items: list[Item] = []
+        until = time.monotonic() + _DECODE_SECONDS
+        for record in records:
+            items.append(self._decode(record))
+            if time.monotonic() > until:
+                await asyncio.sleep(0)
+                until = time.monotonic() + _DECODE_SECONDS
+        return Batch(items, _take_off(spans, records))
 
     def _condemned(self, piece: Slice, spans: dict[Partition, range]) -> Batch:
         """The batch of one record that took the process down before, to be kept unapplied."""

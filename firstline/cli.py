@@ -4,7 +4,16 @@ import sys
 
 import typer
 
-from firstline.commands import accounts, flows, looking, reporting, setting_up, traffic, working
+from firstline.commands import (
+    accounts,
+    dead_letters,
+    flows,
+    looking,
+    reporting,
+    setting_up,
+    traffic,
+    working,
+)
 
 app = typer.Typer(
     name="firstline",
@@ -35,7 +44,7 @@ for command in (
     setting_up.contracts,
 ):
     app.command()(command)
-for group in (flows.app, accounts.categories, accounts.account):
+for group in (flows.app, accounts.categories, accounts.account, dead_letters.app):
     app.add_typer(group)
 
 

@@ -10,6 +10,8 @@ PositionBeyondEnd         the topic is not the one that was read before
 ProgressLost              the relay cannot tell what went out
 SlotLost                  start again
 BackgroundError           look at the log it names
+TooMuchPoison             mend the program or its deployment, then settle the dead letters
+LetterStays               do with the dead letter what the message says
 Defect                    report it
 """
 
@@ -17,7 +19,8 @@ import asyncpg
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from sqlalchemy.exc import ArgumentError
 
-from consumers.isolate import Defect, DeploymentWrong
+from consumers.dead_letter_rules import LetterStays
+from consumers.isolate import Defect, DeploymentWrong, TooMuchPoison
 from consumers.reading import PositionBeyondEnd
 from firstline.accounts import AccountError
 from firstline.background import BackgroundError
@@ -38,12 +41,14 @@ _SAY_IT_THEMSELVES = (
     NoServers,
     CatalogueError,
     Defect,
+    LetterStays,
     NotReady,
     NothingToShow,
     PositionBeyondEnd,
     ProgressLost,
     ProgressUnreadable,
     SlotLost,
+    TooMuchPoison,
     TrafficError,
     UnknownRevision,
 )

@@ -70,7 +70,11 @@ async def run_worker(
         worker = Worker(
             kafka,
             servers.database_url,
-            Applier(engine, Limits(settings.walk_steps, settings.ai_nodes)),
+            Applier(
+                engine,
+                Limits(settings.walk_steps, settings.ai_nodes),
+                settings.poison_per_minute,
+            ),
             WorkerSettings(slot.number, careful=slot.unclean, batch_records=settings.batch_records),
             on_applied=lambda applied: relaying.wake.set() if applied.messages else None,
         )

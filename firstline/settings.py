@@ -57,6 +57,11 @@ class Settings(BaseSettings):
     batch_records: int = Field(
         1_000, ge=1, le=100_000, description="The most records that are applied in a transaction."
     )
+    poison_per_minute: int = Field(
+        60,
+        ge=1,
+        description="The most commands that may fail for their own sake within a minute.",
+    )
     alive_file: Path | None = Field(
         None, description="A file that the worker touches each second while it polls Kafka."
     )

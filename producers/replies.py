@@ -13,6 +13,7 @@ from domain.intake import Candidate, pick
 from domain.sessions import Session, Unborn, status
 from producers import topics
 from producers.events import JSON_HEADERS
+from producers.handover import shortened
 from producers.json import rfc3339, without_absent
 from producers.nodes import drawn
 from storage.outbox import Message
@@ -124,7 +125,7 @@ def _candidate(candidate: Candidate) -> dict[str, object]:
     return {
         "kind": candidate.kind,
         "id": candidate.id,
-        "title": candidate.title,
+        "title": shortened(candidate.title),
         "score": round(candidate.score, 4),
     }
 

@@ -17,6 +17,16 @@ from storage.database import APPLICATION_NAME
 _log = structlog.get_logger()
 
 PATIENCE_SECONDS = 5.0
+_LOOK_EVERY_SECONDS = 1.0
+
+# The client's own errors come up for a moment after the server has ended a connection.
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 
 async def end_blockers(database_url: str, patience: float = PATIENCE_SECONDS) -> list[int]:
@@ -65,11 +75,12 @@ async def watched(database_url: str) -> AsyncIterator[None]:
 
 
 async def _watch(database_url: str) -> None:
+    await asyncio.sleep(PATIENCE_SECONDS)  # nobody has waited for longer before
     while True:
-        await asyncio.sleep(PATIENCE_SECONDS)
         try:
             ended = await end_blockers(database_url)
-        except (OSError, TimeoutError, asyncpg.PostgresError):
-            continue  # the server is away; the batch itself will say so
+        except _AWAY:
+            ended = []  # the batch itself will say so
         if ended:
             _log.warning("ended a stopped process that held a lock", backends=ended)
+        await asyncio.sleep(_LOOK_EVERY_SECONDS)

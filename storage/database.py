@@ -76,6 +76,12 @@ class Transaction:
         if records:
             await self.driver.copy_records_to_table(table, columns=columns, records=records)
 
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo what the block did, and that alone, where it raises."""
+        async with self.driver.transaction():
+            yield
+
     @classmethod
     async def of(cls, connection: AsyncConnection) -> Self:
         """Open the transaction of a connection that has begun one in name only."""
@@ -88,6 +94,13 @@ class Transaction:
             msg = "the connection is closed"
             raise ConnectionError(msg)
         return cls(connection, driver)
+
+
+@asynccontextmanager
+async def rehearse(engine: AsyncEngine) -> AsyncIterator[Transaction]:
+    """Open a transaction that is rolled back however the block ends."""
+    async with engine.connect() as connection:  # it closes what was begun by rolling it back
+        yield await Transaction.of(connection)
 
 
 @asynccontextmanager

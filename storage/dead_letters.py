@@ -66,7 +66,10 @@ async def save(tx: Transaction, letters: Iterable[DeadLetterRow], now: datetime)
         select distinct s.account_id, s.session_id, $3::timestamptz
         from unnest($1::uuid[], $2::uuid[]) as s(account_id, session_id)
         order by s.account_id, s.session_id
-        on conflict do nothing
+        -- Locks the row that is there: a replay which is about to unpark the session goes first,
+        -- or sees the new letter.
+        on conflict (account_id, session_id)
+            do update set parked_at = least(parked_sessions.parked_at, excluded.parked_at)
         """,
         [command.account_id for command in commands],
         [command.session_id for command in commands],

@@ -49,5 +49,22 @@ async def save(tx: Transaction, claims: Iterable[Claim], now: datetime) -> None:
     )
 
 
+async def answer(tx: Transaction, claims: Iterable[Claim], now: datetime) -> None:
+    """Give parked claims their answers. They are remembered from ``now`` on."""
+    claims = sorted(claims, key=_by_command_id)
+    if not claims:
+        return
+    await tx.execute(
+        """
+        update inbox i set reply = s.reply, recorded_at = $3
+        from unnest($1::uuid[], $2::bytea[]) as s(command_id, reply)
+        where i.command_id = s.command_id and i.reply is null
+        """,
+        [claim.command_id for claim in claims],
+        [claim.reply for claim in claims],
+        now,
+    )
+
+
 def _by_command_id(claim: Claim) -> str:
     return claim.command_id

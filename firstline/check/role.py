@@ -41,6 +41,8 @@ NEEDED = MappingProxyType(
         # a view
         "proposal_outcomes": (),
         "dead_letters": ("insert",),
+        # Operators write it, as the owner.
+        "dead_letter_acts": (),
         "parked_sessions": ("insert", "update"),
         "outbox": ("insert", "delete"),
         "outbox_set_aside": ("insert",),

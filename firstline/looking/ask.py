@@ -1,12 +1,17 @@
 """Asking the database what to show."""
 
 import re
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
-from storage import looking
+from schemas.fields import moment
+from storage import dead_letter_desk, looking
 from storage.database import begin, connect
+from storage.dead_letter_desk import Seen, Wanted
 from storage.looking import FlowSeen, Row, SessionSeen
 
+_AGO = re.compile(r"([0-9]{1,6})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -55,6 +60,52 @@ async def queue(database_url: str, account_id: str | None) -> list[Row]:
             return await looking.queue(tx, account_id, datetime.now(UTC))
     finally:
         await engine.dispose()
+
+
+async def dead_letters(database_url: str, wanted: Wanted, most: int) -> list[Row]:
+    """The newest dead letters that are wanted, newest first. Raises `NothingToShow`."""
+    check_wanted(wanted)
+    engine = connect(database_url, pool_size=1)
+    try:
+        async with begin(engine) as tx:
+            return await dead_letter_desk.find(tx, wanted, most)
+    finally:
+        await engine.dispose()
+
+
+async def dead_letter(database_url: str, letter_id: str) -> Seen:
+    """Everything about one dead letter. Raises `NothingToShow`."""
+    check_id(letter_id)
+    engine = connect(database_url, pool_size=1)
+    try:
+        async with begin(engine) as tx:
+            seen = await dead_letter_desk.see(tx, letter_id)
+    finally:
+        await engine.dispose()
+    if seen is None:
+        msg = f"there is no dead letter {letter_id}"
+        raise NothingToShow(msg)
+    return seen
+
+
+def since(text: str | None, now: datetime) -> datetime | None:
+    """The moment of ``2h`` ago, or of a time as RFC 3339 has it. Raises `NothingToShow`."""
+    if text is None:
+        return None
+    if matched := _AGO.fullmatch(text):
+        return now - timedelta(**{_UNITS[matched[2]]: int(matched[1])})
+    with suppress(ValueError, IndexError):
+        if (found := moment(text)).tzinfo is not None:
+            return found
+    msg = f"{text!r} is neither a time with an offset, as RFC 3339 has it, nor as 2h is"
+    raise NothingToShow(msg)
+
+
+def check_wanted(wanted: Wanted) -> None:
+    """Raise `NothingToShow` for what names no account or session."""
+    for named in (wanted.account_id, wanted.session_id):
+        if named is not None:
+            check_id(named)
 
 
 def check_id(text: str) -> None:

@@ -24,6 +24,7 @@ from storage.tables.catalogue import (
 )
 from storage.tables.messages import (
     attempts,
+    dead_letter_acts,
     dead_letters,
     inbox,
     outbox,
@@ -44,6 +45,7 @@ __all__ = [
     "articles",
     "attempts",
     "audit_log",
+    "dead_letter_acts",
     "dead_letters",
     "escalations",
     "flow_proposals",

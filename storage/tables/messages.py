@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -139,6 +140,42 @@ Index(
     dead_letters.c.number,
     postgresql_where=text("status = 'open' and command_id is not null"),
 )
+
+# How many commands became poison of late.
+Index(
+    "dead_letters_poison",
+    dead_letters.c.recorded_at,
+    postgresql_where=text("reason = 'poison' and status = 'open'"),
+)
+
+# What operators did about a dead letter; the newest edit is what a replay applies.
+dead_letter_acts = Table(
+    "dead_letter_acts",
+    metadata,
+    Column("id", BigInteger, Identity(always=True)),
+    Column("letter", BigInteger, nullable=False),
+    Column("act", Text, nullable=False),
+    # whoever says that it is them
+    Column("actor", Text, nullable=False),
+    Column("because", Text, nullable=False),
+    Column("detail", Text),
+    Column("value", LargeBinary),
+    Column("acted_at", MOMENT, nullable=False),
+    PrimaryKeyConstraint("id", name="dead_letter_acts_pkey"),
+    ForeignKeyConstraint(
+        ["letter"],
+        ["dead_letters.number"],
+        name="dead_letter_acts_letter_fkey",
+        ondelete="CASCADE",
+    ),
+    CheckConstraint(
+        "act in ('edited', 'replayed', 'failed', 'discarded')", name="dead_letter_acts_act_check"
+    ),
+    CheckConstraint("char_length(actor) between 1 and 200", name="dead_letter_acts_actor_check"),
+    CheckConstraint("char_length(because) <= 2000", name="dead_letter_acts_because_check"),
+    CheckConstraint("(act = 'edited') = (value is not null)", name="dead_letter_acts_value_check"),
+)
+Index("dead_letter_acts_by_letter", dead_letter_acts.c.letter, dead_letter_acts.c.id)
 
 # The row that arriving commands and a replay lock, so that neither overtakes the other.
 parked_sessions = Table(

@@ -1,20 +1,14 @@
-"""A desk: a migrated database with a catalogue, and an engine to it."""
+"""A desk, for each test its own."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 
-from storage.database import connect
-from tests.consumers.desk import Desk, load_catalogue
+from tests.consumers.desk import Desk, a_desk
 
 
 @pytest.fixture
 async def desk(database_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
-    await load_catalogue(tmp_path, database_url)
-    engine = connect(database_url)
-    connection = await asyncpg.connect(database_url, server_settings={"application_name": "test"})
-    yield Desk(engine, connection)
-    await connection.close()
-    await engine.dispose()
+    async with a_desk(database_url, tmp_path) as made:
+        yield made

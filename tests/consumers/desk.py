@@ -2,7 +2,8 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
@@ -19,6 +20,7 @@ from consumers.isolate import Applier
 from consumers.records import Item, Source
 from domain.context import Limits
 from firstline.load import load_file
+from storage.database import connect
 from storage.headers import unpack
 from storage.positions import Partition
 from tests.builders import ACME, ENGINEER, FLOW, GLOBEX, GLOBEX_TECH, NOW, TECH
@@ -160,6 +162,25 @@ class Desk:
     async def apply(self, *sent: Json | bytes | None, partition: int = 0) -> Applied:
         return await self.applier.apply(self.batch(*sent, partition=partition), NOW)
 
+    async def park(self, now: datetime = NOW) -> str:
+        """Park a new session behind a command that Postgres refuses, until `cure`; two more wait.
+
+        It is refused for the answer that it would get: accepted, with its correlation.
+        """
+        await self.connection.execute(
+            "alter table inbox add constraint odd_check check ("
+            "reply is null or convert_from(reply, 'utf-8') not like '%\"accepted\"%\"odd\"%')"
+        )
+        begun = start()
+        session: str = begun["session_id"]
+        odd = notes(session, correlation="odd")
+        for batch in (self.batch(begun, odd), self.batch(notes(session), notes(session))):
+            await self.applier.apply(batch, now)
+        return session
+
+    async def cure(self) -> None:
+        await self.connection.execute("alter table inbox drop constraint odd_check")
+
     async def replies(self) -> list[Json]:
         """Every reply, in order."""
         rows = await self.connection.fetch(
@@ -238,6 +259,19 @@ class Desk:
             table: await self.connection.fetchval(f"select count(*) from {table}")
             for table in tables
         }
+
+
+@asynccontextmanager
+async def a_desk(database_url: str, folder: Path) -> AsyncIterator[Desk]:
+    """A migrated database with the catalogue, and an engine to it."""
+    await load_catalogue(folder, database_url)
+    engine = connect(database_url)
+    connection = await asyncpg.connect(database_url, server_settings={"application_name": "test"})
+    try:
+        yield Desk(engine, connection)
+    finally:
+        await connection.close()
+        await engine.dispose()
 
 
 def _topic(sent: Json) -> str:

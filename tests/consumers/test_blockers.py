@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 import asyncpg
 import pytest
 
-from storage import slots
+from storage import blockers, slots
 from storage.blockers import end_blockers, watched
 from storage.database import APPLICATION_NAME
 from storage.lease import Lease, lock_key, try_lease
@@ -154,7 +154,30 @@ async def test_a_process_that_stopped_inside_copy_is_ended_and_the_batch_goes_on
 
     assert await desk.answers() == outcomes([one, behind])
     assert (await desk.counts())["walk_steps"] == 0
-    assert took > 4.5
+    assert 4.5 < took < 9, "it is looked for each second once it can be"
+
+
+async def test_looking_for_blockers_goes_on_whatever_becomes_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The client's own errors come up for a moment after a server has gone."""
+    away = [
+        *(OSError(), TimeoutError(), asyncpg.PostgresError()),
+        *(asyncpg.InterfaceError("closed"), asyncpg.InternalClientError("state 15")),
+    ]
+    all_looked = asyncio.Event()
+
+    async def looks(_: str) -> list[int]:
+        if away:
+            raise away.pop()
+        all_looked.set()
+        return []
+
+    monkeypatch.setattr(blockers, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(blockers, "_LOOK_EVERY_SECONDS", 0)
+    monkeypatch.setattr(blockers, "end_blockers", looks)
+    async with asyncio.timeout(5), watched("postgresql://nowhere"):
+        await all_looked.wait()
 
 
 async def test_of_those_who_wait_for_each_other_only_the_one_who_does_not_is_ended(

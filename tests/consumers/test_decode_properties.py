@@ -3,15 +3,18 @@
 import json
 import string
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.decode import _decode_carefully, decode
-from consumers.records import DeadLetter, Delivery, Reason, Refused, Source
+from consumers.decode_news import decode_news
+from consumers.records import DeadLetter, Delivery, Heard, Reason, Refused, Source
 from domain import commands
+from domain.decisions import Code
+from domain.ticket_news import TicketNews
 from tests.builders import ACME, SESSION
 from tests.consumers.wire import (
     COMMON_OPTIONAL,
@@ -22,6 +25,7 @@ from tests.consumers.wire import (
     Json,
     command,
     encode,
+    with_field,
 )
 
 KINDS = {
@@ -44,6 +48,26 @@ KINDS = {
     commands.MoveTicket: "move_ticket",
     commands.Renotify: "renotify",
     commands.ServeNode: "serve_node",
+}
+
+NEWS: Json = {
+    "event_id": "7781-3",
+    "account_id": ACME,
+    "provider": "connectwise",
+    "action": "merged",
+    "ticket": {
+        "kind": "psa",
+        "id": "10045",
+        "title": "No mail",
+        "status": "Closed",
+        "priority": "3",
+        "owner": "Terry",
+        "url": "https://psa",
+        "updated_at": "2026-01-05T10:32:00+01:00",
+    },
+    "merged_into": "10046",
+    "actor": {"name": "Terry", "is_self": False},
+    "occurred_at": "2026-01-05T10:32:00+01:00",
 }
 
 # -- JSON text, right and almost right --------------------------------------------------------
@@ -91,9 +115,23 @@ raw_json = st.one_of(st.recursive(_scalars, _containers, max_leaves=8), _deep, _
 
 @st.composite
 def almost_commands(draw: st.DrawFn) -> bytes:
-    """A right command, then with fields replaced, doubled, left out or added as raw JSON."""
+    """A right command, then with fields changed."""
     kind = draw(st.sampled_from(sorted(REQUIRED | INTERNAL)))
-    whole = command(kind, **OPTIONAL.get(kind, {}), **COMMON_OPTIONAL)
+    return draw(almost(command(kind, **OPTIONAL.get(kind, {}), **COMMON_OPTIONAL)))
+
+
+@st.composite
+def almost_news(draw: st.DrawFn) -> bytes:
+    """A right ticket event, treated alike; or its ticket is."""
+    if draw(st.booleans()):
+        return draw(almost(NEWS))
+    ticket = draw(almost(NEWS["ticket"])).decode()
+    return with_field({**NEWS, "ticket": None}, "ticket", ticket)
+
+
+@st.composite
+def almost(draw: st.DrawFn, whole: Json) -> bytes:
+    """An object with fields replaced, doubled, left out or added as raw JSON."""
     fields = [(name, json.dumps(value)) for name, value in whole.items()]
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.integers(0, len(fields) - 1))
@@ -115,9 +153,9 @@ def almost_commands(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
-def mutilated(draw: st.DrawFn) -> bytes:
+def mutilated(draw: st.DrawFn, whole: st.SearchStrategy[bytes]) -> bytes:
     """The same with some bytes changed, lost or inserted."""
-    value = bytearray(draw(almost_commands()))
+    value = bytearray(draw(whole))
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.integers(0, len(value)))
         match draw(st.sampled_from(["change", "lose", "insert", "cut"])):
@@ -132,9 +170,13 @@ def mutilated(draw: st.DrawFn) -> bytes:
     return bytes(value)
 
 
-values = st.one_of(almost_commands(), mutilated(), st.binary(max_size=60), raw_json.map(str.encode))
+others = st.binary(max_size=60) | raw_json.map(str.encode)
+values = st.one_of(almost_commands(), mutilated(almost_commands()), others)
+told = st.one_of(almost_news(), mutilated(almost_news()), others, values)
+keys = st.one_of(st.none(), st.just(SESSION.encode()), st.binary(max_size=40))
 sources = st.sampled_from(Source)
 FEW = settings(max_examples=400, deadline=None)
+FEWER = settings(max_examples=150, deadline=None)
 
 
 def a_record(value: bytes) -> ARecord:
@@ -190,6 +232,66 @@ def test_what_is_delivered_is_delivered_again_when_written_anew(
         again = decode(a_record(encode(as_sent(decoded.command))), source)
         assert isinstance(again, Delivery)
         assert again.command == decoded.command
+
+
+@FEWER
+@given(values | st.none(), keys, sources)
+def test_a_key_decides_only_between_a_command_and_a_key_mismatch(
+    value: bytes | None, key: bytes | None, source: Source
+) -> None:
+    decoded = decode(ARecord(value, key), source)
+    if isinstance(decoded, Delivery):
+        assert key == decoded.command.session_id.encode()
+    elif isinstance(decoded, Refused) and decoded.rejected.code is Code.KEY_MISMATCH:
+        assert key != decoded.session_id.encode()
+        right = decode(ARecord(value, decoded.session_id.encode()), source)
+        assert isinstance(right, Delivery) or (
+            isinstance(right, Refused) and right.rejected.code is Code.NOTES_TOO_LARGE
+        )
+    elif isinstance(decoded, DeadLetter):
+        assert decode(ARecord(value, SESSION.encode()), source) == replace(
+            decoded, record=ARecord(value, SESSION.encode())
+        )
+
+
+@FEWER
+@given(told | st.none(), keys)
+def test_whatever_a_ticket_s_source_writes_is_news_or_a_dead_letter(
+    value: bytes | None, key: bytes | None
+) -> None:
+    heard = decode_news(ARecord(value, key))
+    if isinstance(heard, DeadLetter):
+        assert heard.reason is Reason.UNREADABLE
+        assert heard.detail
+        return
+    for text in leaves(asdict(heard.news)):
+        assert "\0" not in text
+        assert text.encode().decode() == text
+    again = decode_news(ARecord(encode(as_told(heard.news)), key))
+    assert isinstance(again, Heard)
+    assert again.news == heard.news
+
+
+def as_told(news: TicketNews) -> Json:
+    """The news as a source could have written them."""
+    return {
+        "event_id": news.event_id,
+        "provider": news.provider,
+        "account_id": news.account_id,
+        "action": news.action,
+        "ticket": {
+            "kind": news.ticket.kind,
+            "id": news.ticket.id,
+            "title": news.title,
+            "status": news.psa_status,
+            "priority": news.priority,
+            "owner": news.owner,
+            "url": news.url,
+            "updated_at": news.at and news.at.isoformat(),
+        },
+        "merged_into": news.merged_into and news.merged_into.id,
+        "actor": {"is_self": news.is_self},
+    }
 
 
 def readable(value: bytes) -> tuple[str, str] | None:

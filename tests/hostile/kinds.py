@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.consumers.raw_records import Raw
-from tests.outside.commands import command, encode
+from tests.outside.commands import command, encode, new_id
 from tests.outside.people import GLOBEX, GLOBEX_TECH
 
 LIMIT = 524_288
 KEY_WITHOUT_ROOM = b"k" * 450_000
+NIL = "00000000-0000-0000-0000-000000000000"
+MAX = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 ODD_TEXT = "\u202e\x1b[31m\r\n<b>{{7*7}}' or 1=1 --=cmd()"
 NOT_UTF_8 = [(b"\xff\xfe", b"1"), (b"plain", b"2"), (b"fl_\x80", None)]
 
@@ -57,6 +59,32 @@ def filled(size: int) -> Callable[[Json], bytes]:
     return make
 
 
+def keyed(key: Callable[[str], str]) -> Callable[[Json], bytes]:
+    """A key that is made from the session's id."""
+    return lambda sent: key(sent["session_id"]).encode()
+
+
+def respelt(name: str, spelling: Callable[[str], str]) -> Callable[[Json], bytes]:
+    """The command with one of its ids in another spelling."""
+    return lambda sent: encode(sent | {name: spelling(sent[name])})
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "in braces": lambda one: f"{{{one}}}",
+    "as a URN": lambda one: f"urn:uuid:{one}",
+    "without dashes": lambda one: one.replace("-", ""),
+    "with 0x": lambda one: f"0x{one[2:]}",
+    "in Arabic-Indic digits": lambda one: "\u0661" * 8 + one[8:],
+    "with a line end": lambda one: f"{one}\n",
+}
+TIMES = {
+    "without an offset": "2026-03-01T12:00:00",
+    "with a blank": "2026-03-01 12:00:00Z",
+    "of the year 1": "0001-01-01T00:00:00+14:00",
+    "without end": "infinity",
+    "of the year 294276": "294276-12-31T23:59:59Z",
+    "before Christ": "4713-01-01T00:00:00Z BC",
+}
 GARBAGE = always(b"garbage")
 HEADERS: dict[str, Sequence[tuple[bytes, bytes | None]]] = {
     "keys that are not UTF-8": NOT_UTF_8,
@@ -70,6 +98,7 @@ HEADERS: dict[str, Sequence[tuple[bytes, bytes | None]]] = {
     "a lying content-type": [(b"content-type", b"application/avro"), (b"encoding", b"utf-16")],
     "values that are not text": [(b"content-type", b"\xff\xfe"), (b"correlation_id", b"\0\x80")],
     "keys that are hardly text": [(b" ", b"a"), ("\u202e".encode(), b"b"), (b"a\nb", b"\n")],
+    "NULs and surrogates": [(b"\0", b"\0"), (b"\xed\xa0\x80", b"\xed\xa0\x80")],
     "ten thousand": [(f"h{number}".encode(), b"v" * 8) for number in range(10_000)],
     "a large one": [(b"big", b"x" * 400_000), (b"small", b"1")],
 }
@@ -89,17 +118,34 @@ KINDS: dict[str, Kind] = {
     "brackets without end": Kind("unreadable", always(b"[" * LIMIT)),
     "quotes without end": Kind("unreadable", always(b'{"a":"' + b'\\"' * 2_000)),
     "two commands": Kind("unreadable", lambda sent: encode(sent) * 2),
+    "Infinity": Kind("unreadable", opened(b',"a":[-Infinity]}')),
+    "depth 2,000": Kind("unreadable", opened(b',"a":' + b'{"a":' * 2_000 + b"1" + b"}" * 2_001)),
+    "a surrogate in UTF-8": Kind("unreadable", opened(b',"a":"\xed\xa0\x80"}')),
+    "a raw NUL in text": Kind("unreadable", opened(b',"a":"\0"}')),
+    **{
+        f"a command's id {how}": Kind("unreadable", respelt("command_id", spelling))
+        for how, spelling in SPELLINGS.items()
+    },
     "an id in upper case": Kind("unreadable", changed(command_id="ABCDEFAB" + "-CDEF" * 3)),
     "an id that comes again, wrong": Kind("unreadable", opened(b',"session_id":7}')),
     # -- values that are too large
     "one byte too much": Kind("too_large", filled(LIMIT + 1)),
     "as much as Kafka takes": Kind("too_large", always(b"\xff" * 1_000_000)),
     "a bomb": Kind("too_large", always(b"x" * 4_000_000), codec="gzip"),
+    "a bomb in zstd": Kind("too_large", always(b"{" * 4_000_000), codec="zstd"),
     "a bomb of commands": Kind("too_large", filled(2_000_000), codec="gzip"),
     # -- keys
     "no key": Kind("key_mismatch", key=always(None)),
     "an empty key": Kind("key_mismatch", key=always(b"")),
     "a key that is not text": Kind("key_mismatch", key=always(b"\xff\0")),
+    "a key that is a surrogate": Kind("key_mismatch", key=always(b"\xed\xa0\x80")),
+    "a key that would act elsewhere": Kind("key_mismatch", key=always(ODD_TEXT.encode())),
+    "a key in upper case": Kind("key_mismatch", key=keyed(lambda one: f"{one[:-1]}A")),
+    **{
+        f"a key {how}": Kind("key_mismatch", key=keyed(spelling))
+        for how, spelling in SPELLINGS.items()
+    },
+    "another session's key": Kind("key_mismatch", key=lambda _: new_id().encode()),
     "a key of 500 kB": Kind("key_mismatch", key=always(b"k" * 500_000)),
     "garbage with a key of 500 kB": Kind("unreadable", GARBAGE, always(b"k" * 500_000)),
     "the largest value with a large key": Kind(
@@ -115,12 +161,35 @@ KINDS: dict[str, Kind] = {
     "an integer of 400 digits": Kind(
         "invalid", opened(b',"expected_version":' + b"9" * 400 + b"}")
     ),
+    "a number beyond a double in notes": Kind(
+        "invalid", opened(b',"type":"update_notes","notes":[{"a":1e100000}]}')
+    ),
+    "a NUL in notes": Kind("invalid", opened(b',"type":"update_notes","notes":[{"\\u0000":1}]}')),
+    "true for an integer": Kind("invalid", opened(b',"expected_version":true}')),
+    "a float for an integer": Kind("invalid", opened(b',"expected_version":0.0}')),
+    **{f"a time {how}": Kind("invalid", changed(occurred_at=time)) for how, time in TIMES.items()},
+    **{
+        f"an account's id {how}": Kind("invalid", respelt("account_id", spelling))
+        for how, spelling in SPELLINGS.items()
+    },
+    "9 kB in a column that has an index": Kind("invalid", changed(ticket_id="x" * 9_000)),
     "a type that nobody knows": Kind("invalid", changed(type="rm -rf")),
     "an internal type": Kind("invalid", changed(type="serve_node")),
     "no actor": Kind("invalid", changed(actor_id=None)),
     "another tenant's actor": Kind("forbidden", changed(actor_id=GLOBEX_TECH)),
     "another tenant's account": Kind("forbidden", changed(account_id=GLOBEX)),
+    "nobody's actor": Kind("forbidden", changed(actor_id=NIL)),
+    "everybody's account": Kind("forbidden", changed(account_id=MAX)),
+    "an integer beyond 2^63": Kind("stale_version", opened(b',"expected_version":%d}' % 2**64)),
     # -- what is odd and right
+    "an id that comes again, right": Kind(
+        "accepted", lambda sent: b'{"session_id":7,"command_id":[],' + encode(sent)[1:]
+    ),
+    "one byte less than the most": Kind("accepted", filled(LIMIT - 1)),
+    "as many characters as an index takes": Kind(
+        "accepted",
+        lambda sent: encode(sent | {"ticket_id": sent["session_id"] + "\U0001f600" * 28}),
+    ),
     "as much as a value may have": Kind("accepted", filled(LIMIT)),
     "depth 64": Kind("accepted", opened(b',"a":' + b"[" * 63 + b"]" * 63 + b"}")),
     "an unknown field full of horrors": Kind(

@@ -5,14 +5,20 @@ begins with it, one has it in the middle, one ends with it, and one holds nothin
 """
 
 import asyncio
+import base64
 import json
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from rich.console import Console
 
+from firstline.looking import ask
+from firstline.looking import dead_letters as shown
+from storage.dead_letter_desk import Wanted
 from tests.consumers.raw_records import Raw, send
 from tests.hostile.kinds import (
     HEADERS,
@@ -30,6 +36,7 @@ from tests.outside.commands import command, encode, new_id, script
 from tests.outside.look import look, wait_for_rest
 from tests.outside.program import PARTITIONS, Installation
 from tests.outside.wire import Record, partition_of
+from tests.program.forking import run_all
 
 BATCH = 4
 TOPIC = "commands.chat"
@@ -199,6 +206,55 @@ async def test_each_of_it_has_one_answer(aftermath: Aftermath, name: str) -> Non
         (reply,) = aftermath.world.replies[asked["command_id"]]
         assert reply.get("code", reply["outcome"]) == sent.kind.expected
         assert aftermath.letters(place) == []
+
+
+async def test_what_was_kept_is_shown_in_full_and_does_nothing(
+    aftermath: Aftermath, installation: Installation
+) -> None:
+    rows = await ask.dead_letters(installation.database_url, Wanted(), 10_000)
+    ids = {(TOPIC, row["partition"], row["offset"]): row["id"] for row in rows}
+    for name, sent in aftermath.sent.items():
+        if sent.kind.expected not in REASONS:
+            continue
+        record, _, place = sent.hostile[0]
+        seen = await ask.dead_letter(installation.database_url, ids[place])
+        line = shown.as_json(seen)
+        assert is_inert(line), name
+        told = json.loads(line)
+        for part, value in (("value", record.value), ("key", record.key)):
+            kept = told.get(f"{part}_base64")
+            assert (None if kept is None else base64.b64decode(kept)) == value, name
+        assert len(told["headers"]) == len(record.headers), name
+        console = Console(width=100)
+        with console.capture() as capture:
+            console.print(shown.tree(seen))
+        assert all(map(is_inert, capture.get().splitlines())), name
+
+
+async def test_what_was_kept_and_published_is_listed_and_does_nothing(
+    aftermath: Aftermath, installation: Installation
+) -> None:
+    letters = sum(
+        len(sent.hostile) for sent in aftermath.sent.values() if sent.kind.expected in REASONS
+    )
+    odd = aftermath.sent["text that would act elsewhere"].hostile[0][1]["session_id"]
+    commands = ("dead-letters list --limit 10000", "tail dead-letters", f"session {odd}")
+    listed, tailed, session = await asyncio.to_thread(
+        run_all,
+        [(command.split(), installation.environment) for command in commands],
+        installation.folder,
+    )
+    for ended in (listed, tailed, session):
+        assert (ended.code, ended.err) == (0, "")
+        assert all(map(is_inert, ended.out.splitlines()))
+    assert len(listed.out.splitlines()) == len(tailed.out.splitlines()) == letters
+    assert all(map(json.loads, (*listed.out.splitlines(), *tailed.out.splitlines())))
+    assert "\\u202e\\u001b[31m" in session.out
+
+
+def is_inert(line: str) -> bool:
+    """Nothing in it moves a cursor, turns the direction of writing, or ends the line."""
+    return all(one.isprintable() or unicodedata.category(one) == "Zs" for one in line)
 
 
 async def test_no_invariant_was_broken_on_the_way(aftermath: Aftermath) -> None:

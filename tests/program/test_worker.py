@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -170,3 +171,36 @@ def say_the_canary(client: Client) -> None:
         sent = client.send(value, key=key, headers=[(CANARY, CANARY.encode())])
         reasons.append(client.dead_letter(sent).header("fl_reason"))
     assert reasons == ["poison", "parked", *["unreadable"] * 3, "too_large"]
+
+
+def test_a_bad_deployment_stops_the_worker_and_what_was_set_aside_is_replayed(
+    installation: Installation, client: Client
+) -> None:
+    sent = [command("start_adhoc", ticket_id=f"worse {number}") for number in range(9)]
+    environment = installation.environment | {"FIRSTLINE_POISON_PER_MINUTE": "3"}
+    with psycopg.connect(installation.database_url, autocommit=True) as connection:
+        connection.execute(
+            "alter table sessions add constraint worse_check check (ticket_id not like 'worse%')"
+        )
+        for one in sent:
+            client.send(one)
+        client.flush()
+        with running(environment, "worker", folder=installation.folder) as worker:
+            assert worker.process.wait(60) == 1
+            assert "could not be applied within a minute" in worker.tail()
+        letters = connection.execute(
+            "select id::text, command_id::text from dead_letters where command_id = any(%s)",
+            [[UUID(one["command_id"]) for one in sent]],
+        ).fetchall()
+        assert 1 <= len(letters) <= 3 + 1, "as many, and one for each lane that is at work"
+        connection.execute("alter table sessions drop constraint worse_check")
+
+    ids = [letter_id for letter_id, _ in letters]
+    aside = {command_id for _, command_id in letters}
+    with a_worker(installation) as worker:
+        others = client.answers(*(one for one in sent if one["command_id"] not in aside))
+        replay = (["dead-letters", "replay", *ids], installation.environment)
+        assert [ended.code for ended in run_all([replay], installation.folder)] == [0]
+        released = client.answers(*(one for one in sent if one["command_id"] in aside))
+        assert worker.stop() == 0
+    assert {reply["outcome"] for reply in (*others, *released)} == {"accepted"}

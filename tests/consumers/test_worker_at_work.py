@@ -1,0 +1,146 @@
+"""What the worker does between Kafka and a batch: decode in slices, and get past what kills it."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from consumers import worker as module
+from consumers.caution import careful_slices
+from consumers.isolate import Applier
+from consumers.records import DeadLetter, Reason, Record, Source
+from consumers.worker import Worker, WorkerSettings
+from domain.context import Limits
+from producers.kafka import Kafka
+from storage import attempts
+from storage.database import begin
+from storage.positions import Partition
+from tests.consumers.desk import Desk, outcomes, start
+from tests.consumers.wire import CHAT_TOPIC, ARecord
+
+
+async def test_slow_values_are_decoded_in_slices_that_let_others_go_on(
+    desk: Desk, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the lease of the slot, which gives a sign of life each second, would be lost."""
+
+    def slow(record: Record, _: Source) -> DeadLetter:
+        time.sleep(0.02)
+        return DeadLetter(record, Reason.UNREADABLE, "slow")
+
+    monkeypatch.setattr(module, "decode", slow)
+    applier = Applier(desk.engine, Limits())
+    worker = Worker(Kafka("127.0.0.1:1", "t."), database_url, applier, WorkerSettings())
+    spans = {Partition(CHAT_TOPIC, 0): range(20)}
+    decoding = asyncio.create_task(
+        worker._batch([ARecord(b"x", offset=offset) for offset in range(20)], dict(spans))
+    )
+    turns = 0
+    while not decoding.done():
+        await asyncio.sleep(0)
+        turns += 1
+
+    batch = await decoding
+    assert turns > 5
+    assert [item.record.offset for item in batch.items] == list(range(20))
+    assert batch.spans == spans
+
+
+# -- what takes the process down ----------------------------------------------------------------
+
+# A worker without Kafka, begun anew until it has applied what it got; prints how each one ended.
+BEGUN_ANEW = """
+import asyncio, json, math, os, signal, sys
+from consumers import fold, worker as module
+from consumers.isolate import Applier
+from domain.context import Limits
+from producers.kafka import Kafka
+from storage.database import begin, connect
+from storage.positions import Partition
+from tests.consumers.wire import CHAT_TOPIC, ARecord, encode
+
+url, where = sys.argv[1:]
+decode, decide = module.decode, fold.decide
+
+def deadly_to_decode(record, source):
+    if b"deadly" in record.value:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return decode(record, source)
+
+def deadly_to_decide(session, command, context):
+    if command.correlation == "deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return decide(session, command, context)
+
+if where == "decoding":
+    module.decode = deadly_to_decode
+else:
+    fold.decide = deadly_to_decide
+
+records = [
+    ARecord(encode(one), one["session_id"].encode(), offset=offset)
+    for offset, one in enumerate(json.load(sys.stdin))
+]
+
+async def work():
+    engine = connect(url)
+    settings = module.WorkerSettings(careful=True)
+    worker = module.Worker(
+        Kafka("127.0.0.1:1", "t."), url, Applier(engine, Limits()), settings
+    )
+    worker._committed_at = math.inf
+    async with begin(engine) as tx:
+        rows = await tx.fetch("select next_offset from positions")
+    position = rows[0][0] if rows else 0
+    spans = {Partition(CHAT_TOPIC, 0): range(position, len(records))}
+    await worker._apply_all(records[position:], spans)
+
+codes = [None]
+while codes[-1] != 0 and len(codes) < 9:
+    if not (pid := os.fork()):
+        asyncio.run(work())
+        os._exit(0)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+print(json.dumps(codes[1:]))
+"""
+
+
+@pytest.mark.parametrize(("where", "reason"), [("decoding", "unreadable"), ("deciding", "poison")])
+async def test_a_record_that_takes_the_process_down_by_itself_is_tried_twice(
+    desk: Desk, database_url: str, where: str, reason: str
+) -> None:
+    """Once among others, twice by itself; then it is a dead letter, and all others are applied."""
+    sent = [start(correlation="deadly" if place == 35 else None) for place in range(40)]
+    others = [one for one in sent if one["correlation"] is None]
+    ended = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", BEGUN_ANEW, database_url, where],
+        input=json.dumps(sent),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+
+    assert json.loads(ended.stdout) == [-9, -9, -9, 0]
+    assert await desk.answers() == outcomes(others)
+    (letter,) = await desk.letters()
+    assert (letter["reason"], letter["offset"]) == (reason, 35)
+    assert letter["detail"] == "took the process down twice"
+    assert await desk.connection.fetch("select from attempts") == []
+    assert await desk.position() == 40
+
+
+async def test_an_attempt_that_was_finished_counts_for_nothing(desk: Desk) -> None:
+    """A process that is killed now and then condemns no record."""
+    partition = Partition(CHAT_TOPIC, 0)
+    records = [ARecord(b"{", offset=offset) for offset in range(3)]
+    for _ in range(3):
+        seen = [
+            (piece.records, piece.condemned) async for piece in careful_slices(desk.engine, records)
+        ]
+        assert seen == [(records, None)]
+    async with begin(desk.engine) as tx:
+        assert await attempts.read(tx, [partition]) == {}
