@@ -83,9 +83,9 @@ _WARNING = re.compile(
     r"(?:do not|don't|never|be careful|make sure|note that|this |wait)", re.IGNORECASE
 )
 _IMPERATIVE = re.compile(
-    r"(?:(?:first|then|next|now|finally|please|also|afterwards|and|otherwise)[, ]+)*"
+    r"(?:(?:first|then|next|now|finally|please|also|afterwards|and|otherwise)[, ]+){0,3}"
     r"(?:(?:if|when|once|after|on|in|from|to|under|at)\b[^,.;]{1,120}, (?:then )?(?:please )?)?"
-    r"(?:(?:first|then|next|now|finally|please|also) )*"
+    r"(?:(?:first|then|next|now|finally|please|also) ){0,3}"
     r"(?:add|allow|apply|ask|assign|attach|call|change|charge|check|choose|clean|clear|click|close|"
     r"collect|compare|configure|confirm|connect|copy|create|delete|disable|disconnect|download|"
     r"empty|enable|end|enter|exit|find|follow|free|give|go|hold|import|insert|install|join|launch|"

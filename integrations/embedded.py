@@ -7,6 +7,7 @@ the recorded answers again from the start.
 
 from collections.abc import Generator as Walk
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from integrations.answers import Verdict, read_answer
 from integrations.article_steps import shortened, steps
@@ -43,6 +44,8 @@ _MOST_CHOICES = 4
 _ROOM_TO_ASK = 4
 _LONGEST_LABEL = 200
 _LONGEST_READING = 2_000
+# Of an article, in code points: reading on holds everybody else up, and no walk gets so far.
+_LONGEST_BODY = 20_000
 
 _SOLVED = "Is the problem solved?"
 _SOLVED_OPTIONS = (NodeOption("Yes, it is solved"), NodeOption("No, it is still there"))
@@ -78,7 +81,8 @@ def _ends(node: NodeDraft) -> bool:
 
 def _walk(request: NodeRequest) -> Walk[NodeDraft, str, None]:
     """The whole walk: gives a node, takes its answer; an end is the last that it gives."""
-    found = ranked(request.problem_text, request.category, request.articles)
+    read = [replace(one, body=one.body[:_LONGEST_BODY]) for one in request.articles]
+    found = ranked(request.problem_text, request.category, read)
     if not found:
         yield _escalate("No article of the account fits the problem.", NO_ARTICLE)
         return

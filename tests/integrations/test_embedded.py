@@ -1,6 +1,7 @@
 """The embedded generator walks a problem to an end, and says the same thing every time."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -244,6 +245,14 @@ def test_a_long_step_is_cut_between_words() -> None:
     (step,) = steps("- " + "word " * 1_000)
     assert len(step) <= LONGEST_STEP
     assert step.endswith("word \u2026")
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "text", ["Then ", "If ", "1.", "- x\n", "\n", "**a", ". A", "first, then "]
+)
+def test_no_article_holds_everybody_up(text: str) -> None:
+    next_node(request(articles=[replace(PRINTER, body=text * 100_000)]))
 
 
 def test_rare_words_and_titles_decide_which_article_fits() -> None:
