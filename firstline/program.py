@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumers.generating import Generating, GeneratingSettings
 from consumers.isolate import Applier
@@ -20,8 +19,7 @@ from domain.context import Limits
 from firstline.check import preconditions
 from firstline.servers import Servers
 from firstline.settings import Settings
-from integrations.embedded import Embedded
-from producers.kafka import Kafka
+from integrations.generators import generator
 from producers.leadership import relay_forever
 from producers.relay import RelaySettings, Signals
 from storage.database import connect
@@ -34,6 +32,7 @@ _RELAY_DRAIN_SECONDS = 6.0
 _SWEEP_SECONDS = 2.0
 _ALIVE_SECONDS = 60.0
 _NODE_CONNECTIONS = 2
+_GRACE_SECONDS = 2.0
 
 
 async def run_worker(
@@ -79,14 +78,11 @@ async def run_worker(
             on_applied=lambda applied: relaying.wake.set() if applied.messages else None,
         )
         consuming: list[Worker | Nodes] = [worker]
-        leaving.push_async_callback(_stop_all, consuming)
         if with_nodes:
-            # With connections of its own: nobody who generates a node keeps a command waiting.
-            of_nodes = connect(servers.database_url, pool_size=_NODE_CONNECTIONS)
-            leaving.push_async_callback(of_nodes.dispose)
-            nodes = _nodes(of_nodes, kafka, settings, slot, relaying.wake.set)
+            nodes = _nodes(leaving, servers, settings, slot, relaying.wake.set)
             consuming.append(nodes)
             until.append(_generate(nodes))
+        leaving.push_async_callback(_stop_all, consuming)
         if settings.alive_file is not None:
             until.append(_show_life(worker, settings.alive_file))
         await _first_of(_consume(worker, slot), *until)
@@ -129,26 +125,37 @@ async def run_nodes(servers: Servers, settings: Settings) -> None:
     _stop_on_signals(stop)
     await preconditions(servers, settings)
     async with AsyncExitStack() as leaving:
-        engine = connect(servers.database_url, pool_size=_NODE_CONNECTIONS)
-        leaving.push_async_callback(engine.dispose)
         slot = await take_slot(servers.database_url, settings.topic_prefix, "nodes")
         leaving.push_async_callback(slot.leave)
-        nodes = _nodes(engine, settings.kafka(servers.kafka_bootstrap), settings, slot)
+        nodes = _nodes(leaving, servers, settings, slot)
         leaving.push_async_callback(nodes.stop)
         await _first_of(_generate(nodes, ready=True), stop.wait(), slot.hold())
 
 
 def _nodes(
-    engine: AsyncEngine,
-    kafka: Kafka,
+    leaving: AsyncExitStack,
+    servers: Servers,
     settings: Settings,
     slot: Slot,
     on_served: Callable[[], None] = lambda: None,
 ) -> Nodes:
-    budget = Budget(settings.ai_nodes_per_day, settings.ai_microdollars_per_day)
-    bounds = GeneratingSettings(settings.ai_seconds, settings.ai_nodes, budget)
-    generating = Generating(engine, Embedded(), slot.name, bounds, on_served)
-    return Nodes(kafka, generating, NodesSettings(slot.name, settings.ai_concurrency))
+    """The consumer of node requests.
+
+    With connections of its own: nobody who generates a node keeps a command waiting.
+    """
+    engine = connect(servers.database_url, pool_size=_NODE_CONNECTIONS)
+    leaving.push_async_callback(engine.dispose)
+    writing = generator(settings.generator())
+    leaving.push_async_callback(writing.aclose)
+    bounds = GeneratingSettings(
+        # A moment longer than the generator gives itself: it can still tell what it paid.
+        settings.ai_timeout_seconds + _GRACE_SECONDS,
+        settings.ai_nodes,
+        Budget(settings.ai_nodes_per_day, settings.ai_microdollars_per_day),
+    )
+    generating = Generating(engine, writing, slot.name, bounds, on_served)
+    members = NodesSettings(slot.name, settings.ai_concurrency)
+    return Nodes(settings.kafka(servers.kafka_bootstrap), generating, members)
 
 
 async def _generate(nodes: Nodes, *, ready: bool = False) -> None:

@@ -92,22 +92,8 @@ class Settings(BaseSettings):
     ai_output_price: Decimal = Field(
         Decimal(0), ge=0, le=10_000, description="Dollars for a million tokens that come back."
     )
-
-    @field_validator("kafka_bootstrap")
-    @classmethod
-    def _kafka_s_address(cls, bootstrap: str | None) -> str | None:
-        return _checked(bootstrap, is_kafka_address, KAFKA_FORM)
-
-    @field_validator("database_url")
-    @classmethod
-    def _postgres_address(cls, url: str | None) -> str | None:
-        return _checked(url, is_postgres_address, POSTGRES_FORM)
-
     ai_concurrency: int = Field(
         8, ge=1, le=1_000, description="How many nodes a process generates at the same time."
-    )
-    ai_seconds: float = Field(
-        20, gt=0, le=600, description="How long a node may take to generate, in seconds."
     )
     ai_nodes_per_day: int = Field(
         2_000,
@@ -119,6 +105,16 @@ class Settings(BaseSettings):
         ge=0,
         description="What calls for an account may cost a day, in millionths of a dollar.",
     )
+
+    @field_validator("kafka_bootstrap")
+    @classmethod
+    def _kafka_s_address(cls, bootstrap: str | None) -> str | None:
+        return _checked(bootstrap, is_kafka_address, KAFKA_FORM)
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres_address(cls, url: str | None) -> str | None:
+        return _checked(url, is_postgres_address, POSTGRES_FORM)
 
     @field_validator("log_level")
     @classmethod

@@ -61,6 +61,9 @@ class Embedded:
         """The next node, from the request alone."""
         return Generated(next_node(request), _FREE)
 
+    async def aclose(self) -> None:
+        """There is nothing to let go of."""
+
 
 def next_node(request: NodeRequest) -> NodeDraft:
     """The node at the end of the request's path; an end, where no more may follow."""

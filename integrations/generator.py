@@ -100,3 +100,7 @@ class Generator(Protocol):
     async def generate(self, request: NodeRequest, *, idempotency_key: str) -> Generated:
         """The next node. Raises `Unavailable`."""
         ...
+
+    async def aclose(self) -> None:
+        """Let go of connections."""
+        ...

@@ -51,6 +51,9 @@ class Counting:
         finally:
             self.busy -= 1
 
+    async def aclose(self) -> None:
+        """Nothing is open between two answers."""
+
     async def until_asked(self, times: int) -> None:
         """Wait until it was asked so often."""
         async with asyncio.timeout(20), self.begun:

@@ -27,6 +27,9 @@ class Paying:
         writer.close()
         return Generated(DRAFT, USAGE)
 
+    async def aclose(self) -> None:
+        """Nothing is open between two answers."""
+
 
 def work(kafka: Kafka, database_url: str, port: int) -> None:
     """Consume until told to stop."""
