@@ -44,7 +44,7 @@ lint: install ## Check style, formatting, types and the direction of imports
 	@$(BIN)/lint-imports
 
 test: install lint ## Lint, then run every test against real servers
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 demo: install ## Watch a support desk at work, on servers that are gone afterwards
 	@$(BIN)/firstline demo

@@ -218,3 +218,8 @@ BREAKS: dict[str, tuple[Break, str]] = {
     "a dead letter is missing": (without_record("dead-letters"), "is 0 dead letters"),
     "a dead letter is doubled": (with_record_twice("dead-letters"), "is 2 dead letters"),
 }
+
+NEED_HAND_BACKS = frozenset(
+    {"a session does not name the one it goes on with", "what was handed back goes on nowhere"}
+)
+"""What can only go wrong in a world where something was handed back."""
