@@ -5,7 +5,9 @@ import sys
 
 import structlog
 
-_CHATTY = ("aiokafka", "faststream", "asyncpg", "sqlalchemy", "alembic")
+_CHATTY = (
+    "aiokafka", "faststream", "asyncpg", "sqlalchemy", "alembic", "openai", "httpx2", "httpcore2",
+)  # fmt: skip
 
 
 def configure(level: str) -> None:

@@ -20,7 +20,7 @@ from domain.context import Limits
 from firstline.check import preconditions
 from firstline.servers import Servers
 from firstline.settings import Settings
-from integrations.embedded import Embedded
+from integrations.generators import generator
 from producers.kafka import Kafka
 from producers.leadership import relay_forever
 from producers.relay import RelaySettings, Signals
@@ -34,6 +34,7 @@ _RELAY_DRAIN_SECONDS = 6.0
 _SWEEP_SECONDS = 2.0
 _ALIVE_SECONDS = 60.0
 _NODE_CONNECTIONS = 2
+_GIVING_UP_SECONDS = 2.0
 
 
 async def run_worker(
@@ -138,8 +139,10 @@ def _nodes(
     on_served: Callable[[], None] = lambda: None,
 ) -> Nodes:
     budget = Budget(settings.ai_nodes_per_day, settings.ai_microdollars_per_day)
-    bounds = GeneratingSettings(settings.ai_seconds, settings.ai_nodes, budget)
-    generating = Generating(engine, Embedded(), slot.name, bounds, on_served)
+    # The generator gives up by itself, and then says what was paid.
+    seconds = settings.ai_timeout_seconds + _GIVING_UP_SECONDS
+    bounds = GeneratingSettings(seconds, settings.ai_nodes, budget)
+    generating = Generating(engine, generator(settings.generator()), slot.name, bounds, on_served)
     return Nodes(kafka, generating, NodesSettings(slot.name, settings.ai_concurrency))
 
 

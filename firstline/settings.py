@@ -1,10 +1,14 @@
 """Settings, from the environment: every variable begins with ``FIRSTLINE_``."""
 
+from decimal import Decimal
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from integrations.generators import GeneratorSettings
+from integrations.provider_settings import ProviderSettings
 from producers.kafka import Kafka
 
 _TOPIC_NAME = r"^[A-Za-z0-9._-]{0,180}$"
@@ -13,7 +17,9 @@ _TOPIC_NAME = r"^[A-Za-z0-9._-]{0,180}$"
 class Settings(BaseSettings):
     """What a deployment may choose. Both servers are named, or neither."""
 
-    model_config = SettingsConfigDict(env_prefix="FIRSTLINE_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="FIRSTLINE_", frozen=True, hide_input_in_errors=True
+    )
 
     kafka_bootstrap: str | None = Field(
         None,
@@ -55,12 +61,27 @@ class Settings(BaseSettings):
     )
     walk_steps: int = Field(500, ge=1, le=500, description="The most steps of a walk.")
     ai_nodes: int = Field(12, ge=1, le=500, description="The most nodes of an AI-built walk.")
-
+    ai_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/@?#\s]+(/[^@?#\s]*)?$",
+        description="An OpenAI-compatible endpoint, https://host/v1. With the model, or not.",
+    )
+    ai_model: str | None = Field(
+        None, min_length=1, description="The model that writes nodes, as the provider calls it."
+    )
+    ai_api_key: SecretStr | None = Field(None, description="The provider's key; never printed.")
+    ai_timeout_seconds: float = Field(
+        30, gt=0, le=600, description="How long a node may take, all attempts together."
+    )
+    ai_retries: int = Field(2, ge=0, le=10, description="How often a failed attempt is repeated.")
+    ai_input_price: Decimal = Field(
+        Decimal(0), ge=0, le=10_000, description="Dollars for a million tokens that are sent."
+    )
+    ai_output_price: Decimal = Field(
+        Decimal(0), ge=0, le=10_000, description="Dollars for a million tokens that come back."
+    )
     ai_concurrency: int = Field(
         8, ge=1, le=1_000, description="How many nodes a process generates at the same time."
-    )
-    ai_seconds: float = Field(
-        20, gt=0, le=600, description="How long a node may take to generate, in seconds."
     )
     ai_nodes_per_day: int = Field(
         2_000,
@@ -80,6 +101,29 @@ class Settings(BaseSettings):
             msg = "one of debug, info, warning, error"
             raise ValueError(msg)
         return level.lower()
+
+    @model_validator(mode="after")
+    def _a_provider_is_whole(self) -> Self:
+        if (self.ai_url is None) != (self.ai_model is None):
+            msg = "set FIRSTLINE_AI_URL and FIRSTLINE_AI_MODEL, or neither"
+            raise ValueError(msg)
+        return self
+
+    def generator(self) -> GeneratorSettings:
+        """What writes the nodes of AI-built walks."""
+        if self.ai_url is None or self.ai_model is None:
+            return GeneratorSettings()
+        return GeneratorSettings(
+            ProviderSettings(
+                self.ai_url,
+                self.ai_model,
+                self.ai_api_key.get_secret_value() if self.ai_api_key else None,
+                self.ai_timeout_seconds,
+                self.ai_retries,
+                self.ai_input_price,
+                self.ai_output_price,
+            )
+        )
 
     def kafka(self, bootstrap: str) -> Kafka:
         """Kafka at that address, with this deployment's prefix."""

@@ -26,6 +26,8 @@ _BETWEEN = (
     r"(?:,? (?!(?:from|in|on|via|through|using|with|at|by|for|to|into|that|which|whether|when|if|"
     r"before|after|because|about|how|why|is|was|are|were)\b)[\w'/&-]+){0,4}?,? "
 )
+# From a verb to what excuses it, without a word that begins something else.
+_WITHIN = r"(?:(?!(?:and|or|then|but)\b)[\w'/&-]+,? ){0,8}?"
 _SOME_WORDS = r"(?: [\w'-]+){0,4}?"
 # What makes a verb's form a noun: "the share", "a format".
 _NO_NOUN = r"(?<!\bthe )(?<!\ba )(?<!\ban )(?<!\bthis )(?<!\bfile )(?<!\bnetwork )(?<!\bdate )"
@@ -110,7 +112,7 @@ RULES = (
             rf"(?! by )|\b(?:{_HAVE_IT})(?:wiped|reformatted|reimaged)\b|"
             rf"\b(?:{_DEVICES}) {_MUST_BE}formatted\b|\bremote wipe\b",
         ),
-        re.compile(r"[^.;!?]*\b(?:cloth|tissue|dust|alcohol|lint|screen|glass|lens)\b"),
+        re.compile(rf"{_WITHIN}(?:cloth|tissue|dust|alcohol|lint|screen|glass|lens)\b"),
     ),
     Rule(
         "reset a device to how it left the factory",
@@ -133,7 +135,7 @@ RULES = (
             r"delet(?:e|ing)|remov(?:e|ing)|eras(?:e|ing)|destroy(?:ing)?|purg(?:e|ing)|"
             r"drop(?:ping)?|truncat(?:e|ing)|wip(?:e|ing)|overwrit(?:e|ing)",
             _ERASED,
-            r"\b(?:accounts?|mailbox(?:es)?|users?|data|backups?|databases?|files|profiles?) "
+            r"\b(?:accounts?|mailbox(?:es)?|users?|data|backups?|databases?) "
             rf"{_MUST_BE}(?:permanently )?(?:deleted|erased|removed|purged|wiped)\b|"
             rf"\b{_HAVE_IT}(?:account|mailbox|user|data|backups?|database) (?:deleted|erased|"
             rf"purged)\b|"
@@ -143,14 +145,15 @@ RULES = (
         ),
         # An account that leaves a mail client, and what is meant to be emptied, can be had again.
         re.compile(
-            r"[^.;!?]*\b(?:from|in|of) (?:the |your |their )?(?:[\w'-]+ ){0,3}?"
+            rf"{_WITHIN}(?:accounts?|users?) from (?:the |your |their )?(?:[\w'-]+ ){{0,2}}?"
             r"(?:outlook|phone|app|client|list|meeting|chat|teams|keychain|credential manager|"
-            r"browser|queue|temp|cache|spool|spooler|recycle bin|trash|junk|spam|downloads?|"
-            r"table of "
-            r"contents|sheet|spreadsheet|cell|form|printer|slot|port|dock)\b|"
-            r"remov(?:e|ing) (?:the |any |all )?(?:usb |external |flash |thumb )(?:drives?|"
-            r"disks?)\b|"
-            r"[^.;!?]* (?:driver|drive letter|data cable|table of)\b"
+            r"browser)\b|"
+            rf"{_WITHIN}(?:from|in|of) (?:the |your |their )?(?:[\w'-]+ ){{0,2}}?"
+            r"(?:queue|temp|cache|spool|spooler|recycle bin|trash|junk|spam|downloads?|contents|"
+            r"sheet|spreadsheet|cell|form|slot|port|dock)\b|"
+            r"remov(?:e|ing) (?:the |any |all )?(?:usb |external |flash |thumb )"
+            r"(?:drives?|disks?)\b|"
+            rf"{_WITHIN}(?:driver|drive letter|data cable)\b"
         ),
     ),
     Rule(
@@ -266,7 +269,7 @@ RULES = (
             r"\bpull(?:ing)? the plug (?:on|of) (?:the )?(?:[\w-]+ )?(?:server|nas|host)\b",
         ),
         re.compile(
-            r"[^.;!?]*\b(?:server|host|database) (?:process|connection|session|program|list)\b"
+            rf"{_WITHIN}(?:server|host|database) (?:process|connection|session|program|list)\b"
         ),
     ),
 )

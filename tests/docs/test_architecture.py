@@ -9,7 +9,7 @@ from tests.docs.reading import ROOT, page, quoted, rows, section
 
 MAP = section(page("ARCHITECTURE.md"), "Code map")
 NAMED = set(chain.from_iterable(quoted(cells[0]) for cells in rows(MAP)))
-ROOMS = ("domain", "schemas", "storage", "producers", "consumers")
+ROOMS = ("domain", "schemas", "storage", "producers", "consumers", "integrations")
 
 
 def test_every_place_on_the_map_exists() -> None:
