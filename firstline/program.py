@@ -76,7 +76,6 @@ async def run_worker(
             on_applied=lambda applied: relaying.wake.set() if applied.messages else None,
         )
         consuming: list[Worker | Nodes] = [worker]
-        leaving.push_async_callback(_stop_all, consuming)
         if with_nodes:
             # With connections of its own: nobody who generates a node keeps a command waiting.
             of_nodes = connect(servers.database_url, pool_size=_NODE_CONNECTIONS)
@@ -84,6 +83,7 @@ async def run_worker(
             nodes = _nodes(of_nodes, kafka, settings, slot, relaying.wake.set)
             consuming.append(nodes)
             until.append(_generate(nodes))
+        leaving.push_async_callback(_stop_all, consuming)
         if settings.alive_file is not None:
             until.append(_show_life(worker, settings.alive_file))
         await _first_of(_consume(worker, slot), *until)
