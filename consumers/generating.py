@@ -41,7 +41,7 @@ from storage.outbox import Message
 
 _log = structlog.get_logger()
 
-_ARTICLES = 5
+_ARTICLES = 8
 _STORING_SECONDS = 30.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 
@@ -50,7 +50,7 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 class GeneratingSettings:
     """How long a generator may take, how many nodes a walk may have, what an account may use."""
 
-    seconds: float = 20.0
+    seconds: float = 32.0
     ai_nodes: int = 12
     budget: Budget = field(default_factory=lambda: Budget(2_000, 20_000_000))
 

@@ -33,8 +33,8 @@ from schemas.states import NodeRequest
 _log = structlog.get_logger()
 
 _POLL_SECONDS = 0.5
-_DRAIN_SECONDS = 10.0
-_LEAVE_SECONDS = 5.0
+_DRAIN_SECONDS = 8.0
+_LEAVE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)

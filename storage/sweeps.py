@@ -49,7 +49,8 @@ async def idle_sessions(
         where s.status = 'active'
             -- asking for a node is activity: no request is newer than that
             and not (
-                s.node_requested and s.last_activity_at > $1 - make_interval(hours => $6)
+                s.node_requested
+                and s.last_activity_at > $1::timestamptz - make_interval(hours => $6::int)
             )
             and s.last_activity_at + make_interval(hours => h.hours) <= $1
             and (

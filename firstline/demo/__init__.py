@@ -12,6 +12,8 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from firstline.demo.building import build
+from firstline.demo.building import show as show_built
 from firstline.demo.catalogue import catalogue_file
 from firstline.demo.checks import violations
 from firstline.demo.log import Incident, incidents, read_log
@@ -71,7 +73,14 @@ def _run(told: Sequence[Incident], *, rate: float, repeat: int, console: Console
         with _stage(console, "draining the worker, reading everything back"):
             left = _settle(place, running)
         (ended,) = asyncio.run(figures(place.database_url, None, None))
+        with (
+            _stage(console, "walking a problem for which there is no flow"),
+            worker(place.environ()) as another,
+        ):
+            built = build(place)
+            another.drain()
     show(console, sent, replayed, left)
+    show_built(console, built)
     console.print("What `firstline report` says of it, times on the replay's clock:\n")
     tables.show(console, ended, datetime.now(UTC).date())
     return _conclude(console, violations(sent, left))

@@ -25,6 +25,7 @@ from storage.headers import unpack
 from storage.positions import Partition
 from tests.builders import ACME, ENGINEER, FLOW, GLOBEX, GLOBEX_TECH, NOW, TECH
 from tests.consumers.wire import (
+    ABSENT,
     CHAT_TOPIC,
     INTERNAL_TOPIC,
     QUESTION,
@@ -142,7 +143,7 @@ class Desk:
             "serve_node",
             command_id=new_id(),
             session_id=session,
-            actor_id=None,
+            actor_id=ABSENT,
             request_id=request["request_id"],
             node=QUESTION | {"id": new_id()} | node,
         )

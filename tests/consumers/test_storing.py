@@ -61,17 +61,20 @@ async def test_what_was_sent_is_stored_and_goes_out_as_it_was(
                 **optional(category=100),
             },
             "record_step": {
-                **drawn(node_id=100, answer=4_000),
-                **optional(option_id=100, question=20_000, note=20_000),
+                **drawn(node_id=100, option_id=100, answer=4_000, question=20_000),
+                **optional(note=20_000),
             },
             "update_notes": {"notes": data.draw(notes)},
             "escalate": drawn(reason=20_000, reason_category=30),
         }.items()
     )
 
-    await desk.apply(start, step, noted, end)
+    await desk.apply(start)
+    options = [{"id": step["option_id"], "label": "Yes"}, {"id": new_id(), "label": "No"}]
+    await desk.serve(session, id=step["node_id"], text=step["question"], options=options)
+    await desk.apply(step, noted, end)
 
-    assert (await desk.answers())[-4:] == outcomes([start, step, noted, end])
+    assert (await desk.answers())[-3:] == outcomes([step, noted, end])
     row = await desk.connection.fetchrow("select * from sessions where id = $1", session)
     for field in ("ticket_id", "problem_text", "category"):
         assert row[field] == start[field]

@@ -21,6 +21,7 @@ def test_a_slice_of_the_log_comes_out_once_and_as_told() -> None:
 
     assert code == 0, output.getvalue()
     assert "Nothing was lost and nothing happened twice" in output.getvalue()
+    assert "Resolved. It left a proposal draft: “Nobody hears" in output.getvalue()
     assert "\x1b" not in output.getvalue()
 
 

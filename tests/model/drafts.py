@@ -68,7 +68,7 @@ _STARTS: list[Callable[..., Command]] = [
     builders.intake, builders.intake, builders.intake,
 ]  # fmt: skip
 _OTHERS: list[Callable[..., Command]] = [
-    *[builders.record_step] * 10,
+    *[builders.record_step] * 14,
     *[builders.update_notes] * 3,
     builders.resolve,
     builders.escalate,
@@ -76,7 +76,7 @@ _OTHERS: list[Callable[..., Command]] = [
     builders.next_node,
     builders.move_ticket,
     builders.end_with_ticket,
-    *[builders.serve_node] * 6,
+    *[builders.serve_node] * 4,
 ]
 _MOVES: list[Callable[..., Command]] = [
     *[builders.claim] * 6,

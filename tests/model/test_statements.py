@@ -61,7 +61,7 @@ STORIES: dict[str, tuple[Sequence[Build], Sequence[Build]]] = {
     "starts of AI-built walks": ([], [start_ai_build]),
     "escalations without a walk": ([], [escalate_without_walk]),
     "steps of flows": ([FLOW_START], [record_step]),
-    "nodes of AI-built walks": ([start_ai_build], [SERVE]),
+    "nodes of AI-built walks": ([], [start_ai_build, SERVE]),
     "steps of AI-built walks": ([start_ai_build, SERVE], [ANSWER]),
     "notes": ([start_adhoc], [update_notes]),
     "resolutions": ([PROPOSAL_START, record_step], [resolve]),

@@ -75,6 +75,7 @@ async def test_the_declared_tables_are_those_that_the_migrations_make(database_u
         *("session_walks", "flow_outcomes", "proposal_outcomes", "ended_sessions"),
         *("weekly_first_level_resolution", "weekly_escalation", "weekly_time_to_outcome"),
         *("weekly_steps_to_outcome", "weekly_abandonment", "weekly_reopening", "weekly_flow_hits"),
+        "node_usage_by_account_and_day",
     }
     assert declared == migrated - views
 
@@ -336,6 +337,15 @@ async def test_an_account_takes_all_it_has_along(tx: asyncpg.Connection) -> None
     await insert(tx, "audit_log", **an_audit())
     await insert(tx, "account_audit", **an_account_audit())
     await insert(tx, "ticket_events_heard", **a_ticket_event())
+    of_session = {"account_id": ACME, "session_id": SESSION, "version": 1}
+    await insert(tx, "node_requests", request_id=COMMAND, requested_at=NOW, **of_session)
+    await insert(tx, "served_nodes", session_id=SESSION, version=2, node={})
+    claimed = {"claimed_at": NOW, "claimed_until": NOW, "claim_id": COMMAND, "holder": "one"}
+    await insert(tx, "node_results", request_id=COMMAND, account_id=ACME, **claimed)
+    used = {"model": "m", "input_tokens": 1, "output_tokens": 1, "cost_microdollars": 1}
+    of_call = {"claim_id": COMMAND, "request_id": COMMAND, "account_id": ACME, "used_at": NOW}
+    await insert(tx, "node_usage", **of_call, **used)
+    await insert(tx, "proposal_drafts", flow_proposal_id=PROPOSAL, session_id=SESSION)
 
     await tx.execute("delete from accounts where id = $1", ACME)
 
@@ -349,6 +359,7 @@ async def test_an_account_takes_all_it_has_along(tx: asyncpg.Connection) -> None
         *("recipients", "tickets", "articles", "flow_proposals", "ticket_events_heard"),
         *("sessions", "walk_steps", "session_notes", "escalations", "audit_log"),
         "account_audit",
+        "node_usage_by_account_and_day",
     }
     assert set(left.values()) == {0}
 
