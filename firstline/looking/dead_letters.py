@@ -129,7 +129,7 @@ def text(value: bytes) -> str:
 def difference(before: str, after: str) -> list[Text]:
     """What was taken away and what was added, with the lines around."""
     lines = difflib.unified_diff(before.split("\n"), after.split("\n"), lineterm="", n=2)
-    return [Text(inert(line), _STYLES.get(line[0], "dim")) for line in list(lines)[2:]]
+    return [Text(inert(_cut(line)), _STYLES.get(line[0], "dim")) for line in list(lines)[2:]]
 
 
 def print_diff(console: Console, before: str, after: str) -> None:
