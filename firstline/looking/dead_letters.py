@@ -5,6 +5,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from pydantic_core import to_jsonable_python
 from rich.console import Console
@@ -23,6 +24,7 @@ from storage.outbox import Message
 
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{},:]|[^\s\[\]{},:"]++')
 _MOST_SHOWN = 16_384
+_MOST_LINES = 500
 _STYLES = {"poison": "red", "parked": "yellow", "+": "green", "-": "red"}
 
 
@@ -77,7 +79,7 @@ def as_json(seen: Seen) -> str:
 
 
 def tree(seen: Seen) -> Tree:
-    """One letter in full, for people."""
+    """One letter for people: in full, but for what no screen has room for."""
     letter = seen.letter
     root = Tree(
         Text.assemble(
@@ -127,7 +129,7 @@ def text(value: bytes) -> str:
 def difference(before: str, after: str) -> list[Text]:
     """What was taken away and what was added, with the lines around."""
     lines = difflib.unified_diff(before.split("\n"), after.split("\n"), lineterm="", n=2)
-    return [Text(inert(line), _STYLES.get(line[0], "dim")) for line in list(lines)[2:]]
+    return [Text(inert(_cut(line)), _STYLES.get(line[0], "dim")) for line in list(lines)[2:]]
 
 
 def print_diff(console: Console, before: str, after: str) -> None:
@@ -214,19 +216,26 @@ def _without_value(act: Row) -> Row:
 
 
 def _lines(shown: str) -> Iterator[Text]:
-    yield from (Text(inert(line)) for line in shown[:_MOST_SHOWN].split("\n") if line)
-    if len(shown) > _MOST_SHOWN:
-        yield Text(f"… and {len(shown) - _MOST_SHOWN} characters; where it is piped, all", "dim")
+    return (Text(inert(line)) for line in _cut(shown).split("\n") if line)
+
+
+def _cut(text: str) -> str:
+    """What a screen has room for; the JSON has all of it."""
+    if len(text) <= _MOST_SHOWN:
+        return text
+    return f"{text[:_MOST_SHOWN]}\n… and {len(text) - _MOST_SHOWN} characters"
 
 
 def _branch(root: Tree, title: str, children: Iterator[Text]) -> None:
     branch = root.add(Text(title, "bold"))
-    for child in children:
+    for child in islice(children, _MOST_LINES):
         branch.add(child)
+    if more := sum(1 for _ in children):
+        branch.add(Text(f"… and {more} more", "dim"))
 
 
 def _labelled(label: str, told: str) -> Text:
-    return Text.assemble((f"{inert(label)}: ", "dim"), inert(told))
+    return Text.assemble((f"{inert(_cut(label))}: ", "dim"), inert(_cut(told)))
 
 
 def _at(row: Row) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ def shown(record: "ConsumerRecord[bytes, bytes]") -> Any:  # noqa: ANN401 - any 
     if record.value is None:
         return {"key": _text(record.key), "value": None}
     try:
-        return json.loads(record.value, parse_constant=_refuse)
+        return json.loads(record.value, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         headers = [[name, _text(value)] for name, value in record.headers]
         value = base64.b64encode(record.value).decode()
@@ -60,6 +61,14 @@ def _is_any(wanted: str | None, *told: object) -> bool:
 def _refuse(constant: str) -> None:
     msg = f"{constant} is no JSON"
     raise ValueError(msg)
+
+
+def _finite(number: str) -> float:
+    """The number, unless it is too large for one: it could not be written as JSON again."""
+    if math.isinf(found := float(number)):
+        msg = "a number beyond a double's range"
+        raise ValueError(msg)
+    return found
 
 
 def _text(value: bytes | None) -> str | None:

@@ -248,13 +248,20 @@ async def test_what_was_kept_and_published_is_listed_and_does_nothing(
         assert (ended.code, ended.err) == (0, "")
         assert all(map(is_inert, ended.out.splitlines()))
     assert len(listed.out.splitlines()) == len(tailed.out.splitlines()) == letters
-    assert all(map(json.loads, (*listed.out.splitlines(), *tailed.out.splitlines())))
+    for line in (*listed.out.splitlines(), *tailed.out.splitlines()):
+        json.loads(line, parse_constant=refuse)
     assert "\\u202e\\u001b[31m" in session.out
 
 
 def is_inert(line: str) -> bool:
     """Nothing in it moves a cursor, turns the direction of writing, or ends the line."""
-    return all(one.isprintable() or unicodedata.category(one) == "Zs" for one in line)
+    return line.isprintable() or all(
+        one.isprintable() or unicodedata.category(one) == "Zs" for one in line
+    )
+
+
+def refuse(constant: str) -> None:
+    raise ValueError(constant)
 
 
 async def test_no_invariant_was_broken_on_the_way(aftermath: Aftermath) -> None:
