@@ -11,7 +11,6 @@ from tests.docs.reading import ROOT, page
 FEATURES = page("docs/features.md")
 LINES = [line for line in FEATURES.splitlines() if line.startswith("- ")]
 _LINE = re.compile(r"- .+ \(\[(?P<test>test_\w+)\]\(\.\./(?P<file>tests/[\w/]+\.py)\)\)")
-# Nothing refuses with it yet.
 
 
 @pytest.mark.parametrize("line", LINES)
