@@ -170,8 +170,10 @@ def assert_same_key(letter: Record, record: Raw) -> None:
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.headers])
 async def test_its_headers_are_kept_as_far_as_they_fit(aftermath: Aftermath, name: str) -> None:
     sent = aftermath.sent[name]
+    # The reader of the tests, a library in C, ends a name at its first NUL.
     expected = [
-        (name.decode(errors="replace"), value) for name, value in first_that_fit(sent.kind.headers)
+        (name.decode(errors="replace").partition("\0")[0], value)
+        for name, value in first_that_fit(sent.kind.headers)
     ]
     for _, _, place in sent.hostile:
         for letter in aftermath.letters(place):
@@ -224,7 +226,8 @@ async def test_what_was_kept_is_shown_in_full_and_does_nothing(
         for part, value in (("value", record.value), ("key", record.key)):
             kept = told.get(f"{part}_base64")
             assert (None if kept is None else base64.b64decode(kept)) == value, name
-        assert len(told["headers"]) == len(record.headers), name
+        names = [one.get("name") for one in told["headers"] if "name" in one]
+        assert names == [one.decode(errors="replace") for one, _ in record.headers], name
         console = Console(width=100)
         with console.capture() as capture:
             console.print(shown.tree(seen))
