@@ -92,7 +92,7 @@ def _command(rng: random.Random, type_: str, session: str, start: str) -> Json:
     if type_ == "record_step":
         made |= {"answer": "answer " * rng.randint(1, 20)} | _node(rng, start)
     elif type_ == "update_notes":
-        made |= {"notes": [{"n": rng.randrange(1000)} for _ in range(rng.randrange(5))]}
+        made |= {"notes": [{"n": rng.randrange(1000)} for _ in range(rng.randint(1, 5))]}
     return made
 
 
