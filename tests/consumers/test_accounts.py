@@ -264,11 +264,25 @@ _BELONGINGS = """
         account_id, session_id, command_id, recorded_at)
         values (gen_random_uuid(), 'poison', '', 't', 0, 0, '',
             '{account}', '{active}', gen_random_uuid(), now());
+    insert into dead_letter_acts (letter, act, actor, because, acted_at)
+        select number, 'replayed', 'Olga', '{active}', now() from dead_letters
+        where session_id = '{active}';
+    insert into node_requests (request_id, account_id, session_id, version, requested_at)
+        values ('{active}', '{account}', '{active}', 2, now());
+    insert into served_nodes (session_id, version, node) values ('{active}', 3, '{{}}');
+    insert into node_results
+        (request_id, account_id, claim_id, holder, claimed_at, claimed_until)
+        values ('{active}', '{account}', gen_random_uuid(), 'one', now(), now());
+    insert into node_usage (claim_id, request_id, account_id, model, input_tokens, output_tokens,
+        cost_microdollars, used_at)
+        values (gen_random_uuid(), '{active}', '{account}', 'm', 1, 1, 1, now());
     insert into flows (id, account_id) values ('{flow}', '{account}') on conflict do nothing;
     insert into flow_versions (account_id, flow_id, version, title, start, nodes)
         values ('{account}', '{flow}', 1, 'Mail', 'n1', '{{}}') on conflict do nothing;
     insert into flow_proposals (id, account_id, title, start, nodes)
         values ('{proposal}', '{account}', 'Mail', 'n1', '{{}}');
+    insert into proposal_drafts (flow_proposal_id, session_id)
+        values ('{proposal}', '{resolved}');
     update sessions set kind = 'flow', flow_id = '{flow}', flow_version = 1
         where id = '{escalated}';
     update sessions set kind = 'proposal', flow_proposal_id = '{proposal}' where id = '{active}';
