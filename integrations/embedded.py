@@ -142,8 +142,9 @@ def _as_good_as_the_best(found: Sequence[Fitting]) -> dict[str, GroundingArticle
     offered: dict[str, GroundingArticle] = {}
     for one in found:
         if one.score >= _AS_GOOD * best and len(offered) < _MOST_CHOICES:
-            title = shortened(one.article.title, _LONGEST_LABEL) or one.article.id
-            offered.setdefault(title, one.article)
+            title = shortened(one.article.title, _LONGEST_LABEL)
+            label = one.article.id if title in {"", _NONE_OF_THESE} else title
+            offered.setdefault(label, one.article)
     return offered
 
 

@@ -514,7 +514,7 @@ async def test_a_ticket_event_that_could_not_be_read_is_edited_and_heard(
     await operator.replay(letter, EVE, NOW)
 
     (asked,) = await desk.asked()
-    assert (asked["type"], asked["session_id"]) == ("abandon", one["session_id"])
+    assert (asked["type"], asked["session_id"]) == ("end_with_ticket", one["session_id"])
     assert await ids(desk) == []
 
 

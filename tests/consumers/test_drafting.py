@@ -58,9 +58,10 @@ async def test_a_helpful_walk_becomes_a_draft_that_can_be_walked(desk: Desk) -> 
 
 
 async def test_intake_picks_no_draft(desk: Desk) -> None:
-    session = await walked(desk, "On?")
+    session = await walked(desk, "On?", category="printing")
     await do(desk, "resolve", session, helpful=True)
-    taken_in = await do(desk, "intake", new_id(), ticket_id="T-2", category="email")
+    sought = {"category": "printing", "problem_text": "Paper jams."}
+    taken_in = await do(desk, "intake", new_id(), ticket_id="T-2", **sought)
     assert taken_in["outcome"] == "aborted_no_kb"
 
 

@@ -8,7 +8,7 @@ from integrations.safety import NEEDS_ENGINEER
 from tests.docs.reading import page, quoted
 
 AI = page("docs/ai.md")
-QUOTED = set(quoted(AI))
+QUOTED = set(quoted(re.sub("```.*?```", "", AI, flags=re.DOTALL)))
 
 
 def test_the_settings_are_told_and_no_other() -> None:

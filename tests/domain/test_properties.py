@@ -31,8 +31,8 @@ def test_the_stories_come_by_every_refusal_and_every_event() -> None:
     refused: set[Code] = set()
     happened: set[type[Event]] = set()
 
-    @settings(max_examples=200, derandomize=True, database=None)
-    @given(stories(shortest=20))
+    @settings(max_examples=300, derandomize=True, database=None)
+    @given(stories(shortest=30))
     def look(story: list[Command]) -> None:
         world = World()
         for command in story:

@@ -358,8 +358,8 @@ async def test_an_account_takes_all_it_has_along(tx: asyncpg.Connection) -> None
     assert set(left) == {
         *("recipients", "tickets", "articles", "flow_proposals", "ticket_events_heard"),
         *("sessions", "walk_steps", "session_notes", "escalations", "audit_log"),
+        *("node_requests", "served_nodes", "node_results", "node_usage", "proposal_drafts"),
         "account_audit",
-        "node_usage_by_account_and_day",
     }
     assert set(left.values()) == {0}
 
