@@ -24,9 +24,13 @@ from tests.consumers import paying
 from tests.consumers.asking import started
 from tests.consumers.desk import Desk
 from tests.consumers.generators import Counting
+from tests.relay.stops import unmourned
 
 PARTITIONS = 2
 LONGEST = 60
+
+# A consumer that leaves while its group is rebalancing is cut off, and its connections collected.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 @dataclass
@@ -95,6 +99,8 @@ async def house(servers: Servers, desk: Desk) -> AsyncIterator[House]:
         AsyncExitStack() as stack,
     ):
         yield House(kafka, desk, producer, stack)
+    with unmourned():  # which collects
+        pass
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:

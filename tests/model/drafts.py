@@ -71,7 +71,7 @@ _OTHERS: list[Callable[..., Command]] = [
     *[builders.record_step] * 14,
     *[builders.update_notes] * 3,
     builders.resolve,
-    builders.escalate,
+    *[builders.escalate] * 3,
     builders.abandon,
     builders.next_node,
     builders.move_ticket,
@@ -145,7 +145,7 @@ def commands(  # noqa: C901 - what some commands need
     """A command that mostly makes sense in this world, and may make none at all."""
     account_id, actor_id = draw(st.sampled_from(_PARTIES))
     escalated = any(isinstance(session, Escalated) for session in world.sessions.values())
-    build = draw(st.sampled_from(_STARTS + _OTHERS + (_MOVES if escalated else [])))
+    build = draw(st.sampled_from(_STARTS + _OTHERS + (_MOVES * 2 if escalated else [])))
     if build in _SYSTEMS:
         actor_id = _mostly(draw, [None], actor_id)
     elif build in _MOVES and account_id == ACME:
