@@ -12,6 +12,7 @@ from datetime import datetime
 from consumers.letters import Letter, claim
 from consumers.moves import audit, move
 from consumers.records import DeadLetter, Delivery, Item, Poison, Refused
+from consumers.trace import trace_of
 from domain.commands import Command, HandBack, Intake, MoveTicket, Start, StartFlow, StartProposal
 from domain.context import Context, Limits, Walkable
 from domain.decide import acting, decide
@@ -31,9 +32,17 @@ _REUSED = Rejected(
 )
 
 
+ACCEPTED, NO_KNOWLEDGE, DUPLICATE = "accepted", "aborted_no_kb", "duplicate"
+"""What a reply was, where it was no rejection."""
+
+
 @dataclass(slots=True)
 class Folded:
-    """Everything that a batch comes to: what to save, and what to send."""
+    """Everything that a batch comes to: what to save, and what to send.
+
+    ``codes`` says of each reply what it was: an outcome, a rejection's code, or ``duplicate``.
+    ``traces`` are the trace contexts of commands that came with one.
+    """
 
     recorded: list[Recorded] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
@@ -41,6 +50,12 @@ class Folded:
     letters: list[Letter] = field(default_factory=list)
     audit: list[AuditEntry] = field(default_factory=list)
     asked: list[Message] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)
+    traces: dict[str, bytes] = field(default_factory=dict)
+
+    def trace(self, command_id: str) -> bytes:
+        """The trace context of a command that took effect, packed."""
+        return self.traces.get(command_id, b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +107,17 @@ class _Course:
         command = delivery.command
         known = self.claims.get(command.command_id)
         if known is not None and known.digest != delivery.digest:
-            self._reply(command.session_id, self._rejected(delivery, _REUSED))
+            self._reply(delivery, self._rejected(delivery, _REUSED), _REUSED.code)
         elif known is not None and known.reply is not None:
-            self._reply(command.session_id, replies.again(known.reply))
+            self._reply(delivery, replies.again(known.reply), DUPLICATE)
         elif poison is not None:
             self._park(poison, delivery)
         elif known is not None or (command.account_id, command.session_id) in self.parked:
             self._park(delivery, delivery)
         else:
-            reply = self._apply(delivery)
+            reply, code = self._apply(delivery)
             self._claim(delivery, reply)
-            self._reply(command.session_id, reply)
+            self._reply(delivery, reply, code)
 
     def _park(self, letter: Letter, delivery: Delivery) -> None:
         """Keep a command for later, its id claimed without an answer."""
@@ -118,17 +133,17 @@ class _Course:
             self._view(self.facts.session(item.session_id)),
             self.now,
         )
-        self._reply(item.session_id, reply)
+        self._send(item.session_id, reply, item.rejected.code, trace_of(item.record.headers))
 
-    def _apply(self, delivery: Delivery) -> bytes:
-        """Decide one command, move the facts by its events, and return its answer."""
+    def _apply(self, delivery: Delivery) -> tuple[bytes, str]:
+        """Decide one command, move the facts by its events; return its answer and what it is."""
         command = delivery.command
         context = self._context(command)
         decision = decide(self.facts.session(command.session_id), command, context)
         if isinstance(decision, Rejected):
-            return self._rejected(delivery, decision)
+            return self._rejected(delivery, decision), decision.code
         if isinstance(decision, NoKnowledge):
-            return replies.no_knowledge(_asked(command), self.now)
+            return replies.no_knowledge(_asked(command), self.now), NO_KNOWLEDGE
         actor = acting(command, context.user)
         if actor is None:
             msg = "a command was accepted from nobody"
@@ -140,7 +155,7 @@ class _Course:
                 self.folded.audit.append(entry)
         session = self.facts.session(command.session_id)
         found = context.candidates if isinstance(command, Intake) else ()
-        return replies.accepted(_asked(command), self._view(session), found, self.now)
+        return replies.accepted(_asked(command), self._view(session), found, self.now), ACCEPTED
 
     def _context(self, command: Command) -> Context:
         facts, account_id = self.facts, command.account_id
@@ -193,8 +208,15 @@ class _Course:
         self.claims[claimed.command_id] = claimed
         self.folded.claims.append(claimed)
 
-    def _reply(self, session_id: str, reply: bytes) -> None:
-        self.folded.replies.append(replies.message(session_id, reply))
+    def _reply(self, delivery: Delivery, reply: bytes, code: str) -> None:
+        command, trace = delivery.command, trace_of(delivery.record.headers)
+        if trace:
+            self.folded.traces[command.command_id] = trace
+        self._send(command.session_id, reply, code, trace)
+
+    def _send(self, session_id: str, reply: bytes, code: str, trace: bytes) -> None:
+        self.folded.replies.append(replies.message(session_id, reply, trace))
+        self.folded.codes.append(code)
 
 
 def _asked(command: Command) -> replies.Asked:

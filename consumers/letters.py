@@ -22,6 +22,17 @@ def row(letter: Letter) -> DeadLetterRow:
             return _row(record, Reason.PARKED, _BEHIND, letter)
 
 
+def reason(letter: Letter) -> Reason:
+    """Why it is kept."""
+    match letter:
+        case DeadLetter(reason=reason):
+            return reason
+        case Poison():
+            return Reason.POISON
+        case Delivery():
+            return Reason.PARKED
+
+
 def claim(delivery: Delivery, reply: bytes | None) -> Claim:
     """The command's row in the inbox; without a reply it is parked."""
     command = delivery.command

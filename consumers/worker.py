@@ -6,7 +6,8 @@ starts again at the positions; it never raises, because FastStream would go on r
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -63,16 +64,35 @@ class WorkerSettings:
     poll_ms: int = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a worker stands at a moment.
+
+    ``lag`` counts by topic what it is assigned and has not applied. ``oldest_ms`` is when Kafka
+    took the oldest record at hand, in milliseconds since 1970. ``applied_at`` is when it last
+    applied anything, by the monotonic clock. It is ``waiting`` while a server that it needs for
+    the batch at hand is away.
+    """
+
+    lag: Mapping[str, int]
+    oldest_ms: int | None
+    applied_at: float
+    waiting: bool
+    consuming: bool
+
+
 class Worker:
     """Consumes commands until stopped. ``failed`` is done when it cannot go on."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where, how, and who is told
         self,
         kafka: Kafka,
         database_url: str,
         applier: Applier,
         settings: WorkerSettings,
-        on_applied: Callable[[Applied], None] = lambda _: None,
+        *,
+        on_applied: Callable[[Batch, Applied], None] = lambda *_: None,
+        middlewares: Sequence[Any] = (),
     ) -> None:
         self._kafka = kafka
         self._database_url = database_url
@@ -82,8 +102,9 @@ class Worker:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._rebalances = Rebalances(applier.engine, self.failed)
         self._broker = KafkaBroker(
-            **kafka.connection(),
+            bootstrap_servers=kafka.bootstrap,
             consumer_only=True,
+            middlewares=middlewares,
             allow_auto_create_topics=False,
             logger=None,
             apply_types=False,
@@ -114,6 +135,8 @@ class Worker:
         self._waiting = 0
         self._committed_at = 0.0
         self._applied_up_to: dict[TopicPartition, int] = {}
+        self._at_hand: Sequence[Record] = ()
+        self._applied_at = time.monotonic()
 
     async def start(self) -> None:
         """Join the group and begin to consume. Returns once partitions are assigned.
@@ -122,7 +145,9 @@ class Worker:
         """
         await self._broker.connect()
         config = self._broker.config.broker_config
-        config.builder = partial(self._make_consumer, **config.builder.keywords)  # type: ignore[attr-defined]
+        # FastStream has classes of its own for TLS and logins; its consumer takes what ours take.
+        settings = config.builder.keywords | self._kafka.connection()  # type: ignore[attr-defined]
+        config.builder = partial(self._make_consumer, **settings)
         await self._broker.start()
         await self._rebalances.assigned.wait()
         if self.failed.done():
@@ -149,6 +174,21 @@ class Worker:
         consumer = self._rebalances.consumer
         return float("inf") if consumer is None else time.monotonic() - consumer.polled_at
 
+    def standing(self) -> Standing:
+        """How the worker stands now."""
+        consumer = self._rebalances.consumer
+        behind = {} if consumer is None else consumer.behind()
+        lag = Counter(record.topic for record in self._at_hand)
+        for partition, offsets in behind.items():
+            lag[partition.topic] += offsets
+        return Standing(
+            lag,
+            min((record.timestamp for record in self._at_hand), default=None),
+            self._applied_at,
+            waiting=self._waiting > 0,
+            consuming=self._rebalances.assigned.is_set() and not self._stopping,
+        )
+
     @property
     def consumer(self) -> RawConsumer:
         """The consumer at work."""
@@ -164,11 +204,13 @@ class Worker:
 
     async def _handle(self, records: Sequence[Record]) -> None:
         self._rebalances.idle.clear()
+        self._at_hand = records
         try:
             await self._apply_all(records, dict(self.consumer.spans))
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be skipped
             self._rebalances.fail(error)
         finally:
+            self._at_hand = ()
             self._rebalances.idle.set()
         if self.failed.done():
             # Reading on would skip the batch: stay here until the process ends.
@@ -241,7 +283,8 @@ class Worker:
                 for partition, span in batch.spans.items():
                     ours = TopicPartition(partition.topic, partition.number)
                     self._applied_up_to[ours] = span.stop
-                self._on_applied(applied)
+                self._applied_at = time.monotonic()
+                self._on_applied(batch, applied)
                 return True
 
     def _batches(self, records: Sequence[Record], spans: dict[Partition, range]) -> Iterator[Batch]:
@@ -256,7 +299,9 @@ class Worker:
 
     def _batch(self, records: Sequence[Record], spans: dict[Partition, range]) -> Batch:
         """One batch, decoded; what it covers is taken off ``spans``."""
-        return Batch([self._decode(one) for one in records], _take_off(spans, records))
+        began = time.perf_counter()
+        items = [self._decode(one) for one in records]
+        return Batch(items, _take_off(spans, records), time.perf_counter() - began)
 
     def _condemned(self, piece: Slice, spans: dict[Partition, range]) -> Batch:
         """The batch of one record that took the process down before, to be kept unapplied."""

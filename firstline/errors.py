@@ -4,6 +4,9 @@ NoServers                 install what is missing, or name the servers
 CatalogueError            mend the file
 NothingToShow             look at the id
 NotReady                  mend what would break the promise
+CannotListen              choose another address
+TracingMissing            install what sends spans
+InsecureKafka             mend how Kafka is connected to
 DeploymentWrong           migrate the database
 PositionBeyondEnd         the topic is not the one that was read before
 ProgressLost              the relay cannot tell what went out
@@ -20,27 +23,35 @@ from consumers.isolate import Defect, DeploymentWrong
 from consumers.reading import PositionBeyondEnd
 from firstline.background import BackgroundError
 from firstline.check import NotReady
+from firstline.door import why_now
+from firstline.listener import CannotListen
 from firstline.load import CatalogueError
 from firstline.looking.ask import NothingToShow
 from firstline.migrate import UnknownRevision
 from firstline.servers import NoServers
+from firstline.settings import Settings
+from firstline.tracing import TracingMissing
 from firstline.traffic import TrafficError
 from producers.progress import ProgressUnreadable
 from producers.relay import ProgressLost
+from producers.security import InsecureKafka
 from storage.faults import describe, sqlstate
 from storage.slots import SlotLost
 
 _SAY_IT_THEMSELVES = (
     BackgroundError,
+    CannotListen,
     NoServers,
     CatalogueError,
     Defect,
+    InsecureKafka,
     NotReady,
     NothingToShow,
     PositionBeyondEnd,
     ProgressLost,
     ProgressUnreadable,
     SlotLost,
+    TracingMissing,
     TrafficError,
     UnknownRevision,
 )
@@ -66,7 +77,7 @@ def explain(error: BaseException) -> str | None:
     if state is not None or isinstance(error, asyncpg.InterfaceError):
         return f"Postgres answers {describe(error)}"
     if isinstance(error, KafkaConnectionError):
-        return "Kafka cannot be reached; look at FIRSTLINE_KAFKA_BOOTSTRAP"
+        return _unreachable()
     if isinstance(error, KafkaError):
         return (
             f"Kafka answers {type(error).__name__}; look at FIRSTLINE_KAFKA_BOOTSTRAP and run"
@@ -75,3 +86,9 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, (OSError, TimeoutError)):
         return f"a server cannot be reached ({type(error).__name__}: {error})"
     return None
+
+
+def _unreachable() -> str:
+    """Why Kafka cannot be reached; the settings were good enough to try."""
+    settings = Settings()
+    return why_now(settings.kafka(settings.kafka_bootstrap or ""))

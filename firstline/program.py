@@ -5,18 +5,24 @@ import contextlib
 import signal
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from consumers.apply import Applied, Batch
 from consumers.isolate import Applier
 from consumers.sweeps import sweep_forever
 from consumers.worker import Worker, WorkerSettings
 from domain.context import Limits
 from firstline.check import preconditions
+from firstline.health import SILENCE_SECONDS, Health, watch
+from firstline.listener import application, listening
+from firstline.metrics import Metrics
 from firstline.servers import Servers
 from firstline.settings import Settings
+from firstline.tracing import exporting, span_middleware
 from producers.leadership import relay_forever
 from producers.relay import RelaySettings, Signals
 from storage.database import connect
@@ -26,7 +32,6 @@ _log = structlog.get_logger()
 
 _RELAY_DRAIN_SECONDS = 6.0
 _SWEEP_SECONDS = 2.0
-_ALIVE_SECONDS = 60.0
 
 
 async def run_worker(servers: Servers, settings: Settings, *, with_relay: bool = True) -> None:
@@ -41,7 +46,11 @@ async def run_worker(servers: Servers, settings: Settings, *, with_relay: bool =
     await preconditions(servers, settings)
     kafka = settings.kafka(servers.kafka_bootstrap)
     relaying = Signals()
+    metrics = Metrics(relaying.tally)
     async with AsyncExitStack() as leaving:
+        middlewares: list[Any] = [metrics.middleware()]
+        if (provider := leaving.enter_context(exporting())) is not None:
+            middlewares.append(span_middleware(provider))
         engine = connect(servers.database_url)
         leaving.push_async_callback(engine.dispose)
         slot = await take_slot(servers.database_url, settings.topic_prefix)
@@ -54,18 +63,23 @@ async def run_worker(servers: Servers, settings: Settings, *, with_relay: bool =
             leaving.push_async_callback(_drain, relay, relaying)
             until.append(_until(relay))
         if settings.sweep_seconds:
-            sweeps = asyncio.ensure_future(sweep_forever(engine, stop, settings.sweep_seconds))
+            sweeps = asyncio.ensure_future(
+                sweep_forever(engine, stop, settings.sweep_seconds, metrics.swept)
+            )
             leaving.push_async_callback(_end_sweeps, sweeps, stop)
         worker = Worker(
             kafka,
             servers.database_url,
             Applier(engine, Limits(settings.walk_steps, settings.ai_nodes)),
             WorkerSettings(slot.number, careful=slot.unclean, batch_records=settings.batch_records),
-            on_applied=lambda applied: relaying.wake.set() if applied.messages else None,
+            on_applied=partial(_applied, metrics, relaying),
+            middlewares=middlewares,
         )
         leaving.push_async_callback(worker.stop)
         if settings.alive_file is not None:
             until.append(_show_life(worker, settings.alive_file))
+        if settings.http_address is not None:
+            until.append(_show(settings.http_address, servers, Health(worker), metrics))
         await _first_of(_consume(worker, slot), *until)
 
 
@@ -83,15 +97,21 @@ async def run_relay(
     """Relay alone, until SIGTERM or SIGINT. Raises `producers.relay.ProgressLost`."""
     signals = Signals()
     _stop_on_signals(signals.stop)
+    kafka = settings.kafka(servers.kafka_bootstrap)
     engine = connect(servers.database_url)
+    relaying = relay_forever(
+        servers.database_url,
+        engine,
+        kafka,
+        RelaySettings(accept_lost_progress=accept_lost_progress),
+        signals,
+    )
+    until: list[Coroutine[Any, Any, Any]] = [relaying]
+    if settings.http_address is not None:
+        metrics = Metrics(signals.tally)
+        until.append(_show(settings.http_address, servers, Health(None), metrics))
     try:
-        await relay_forever(
-            servers.database_url,
-            engine,
-            settings.kafka(servers.kafka_bootstrap),
-            RelaySettings(accept_lost_progress=accept_lost_progress),
-            signals,
-        )
+        await _first_of(*until)
     finally:
         await engine.dispose()
 
@@ -99,9 +119,26 @@ async def run_relay(
 async def _show_life(worker: Worker, file: Path) -> None:
     """Touch the file each second for as long as the worker polls, or applies what it polled."""
     while True:
-        if worker.polled_seconds_ago() < _ALIVE_SECONDS:
+        if worker.polled_seconds_ago() < SILENCE_SECONDS:
             await asyncio.to_thread(file.touch)
         await asyncio.sleep(1)
+
+
+def _applied(metrics: Metrics, relaying: Signals, batch: Batch, applied: Applied) -> None:
+    """Count a batch, and wake the relay where there is something for it."""
+    metrics.applied(batch, applied)
+    if applied.messages:
+        relaying.wake.set()
+
+
+async def _show(address: str, servers: Servers, health: Health, metrics: Metrics) -> None:
+    """Serve health and metrics until cancelled, looking at the database on a connection apart."""
+    engine = connect(servers.database_url, pool_size=1)
+    try:
+        with listening(address, application(health, metrics.registry)):
+            await watch(health, metrics, engine)
+    finally:
+        await engine.dispose()
 
 
 async def _first_of(*waiting: Coroutine[Any, Any, Any]) -> None:

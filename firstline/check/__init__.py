@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -27,6 +27,7 @@ from firstline.check.findings import Finding, Level, ok, wrong
 from firstline.check.layout import layout, retention, uneven
 from firstline.check.progress import positions, waiting
 from firstline.check.role import role
+from firstline.door import why
 from firstline.servers import Servers
 from firstline.settings import Settings
 from producers.kafka import Kafka
@@ -94,7 +95,10 @@ async def _look_at_kafka(kafka: Kafka, settings: Settings) -> tuple[Cluster | No
         return None, [_too_old(kafka)]
     except (KafkaError, OSError, TimeoutError, ValueError) as error:
         says = f"does not answer at {kafka.bootstrap} ({type(error).__name__})"
-        return None, [wrong("Kafka", says, "start it, or mend FIRSTLINE_KAFKA_BOOTSTRAP")]
+        todo = "start it, or mend FIRSTLINE_KAFKA_BOOTSTRAP"
+        if isinstance(error, KafkaConnectionError):
+            todo += f": {await why(kafka)}"
+        return None, [wrong("Kafka", says, todo)]
     return cluster, [
         ok("Kafka", f"answers at {kafka.bootstrap}, brokers: {cluster.brokers}"),
         *layout(kafka, cluster.topics, cluster.hidden, settings.inbox_days),
