@@ -6,7 +6,7 @@ answer even where the loop is stuck.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -118,7 +118,7 @@ async def _look(health: Health, metrics: Metrics, engine: AsyncEngine) -> None:
         seconds = 0.0 if found is None else age.seen(found, time.monotonic())
         metrics.database_is(found, seconds)
         if found is not None:
-            _tell_who_waits(found)
+            tell_who_waits(found.waits)
         await asyncio.sleep(_LOOK_SECONDS)
 
 
@@ -157,8 +157,9 @@ class OutboxAge:
         return now - self._seen[0][0]
 
 
-def _tell_who_waits(found: Vitals) -> None:
-    for wait in found.waits:
+def tell_who_waits(waits: Iterable[Wait]) -> None:
+    """Log who waits for whom, where it is no mere moment."""
+    for wait in waits:
         if wait.seconds >= _WORTH_A_LINE:
             _log.warning("a connection waits for a lock", **_told(wait))
 

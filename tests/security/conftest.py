@@ -2,8 +2,7 @@
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -18,8 +17,6 @@ def guarded() -> Iterator[Fortress]:
 
 
 @pytest.fixture(scope="package")
-async def installation(
-    guarded: Fortress, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Installation]:
-    folder: Path = tmp_path_factory.mktemp("security")
-    yield await install(guarded, f"guarded-{secrets.token_hex(4)}.", folder)
+async def installation(guarded: Fortress, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    folder = tmp_path_factory.mktemp("security")
+    return await install(guarded, f"guarded-{secrets.token_hex(4)}.", folder)

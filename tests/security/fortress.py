@@ -15,6 +15,7 @@ from confluent_kafka.admin import (
     AdminClient,
     ScramCredentialInfo,
     ScramMechanism,
+    UserScramCredentialAlteration,
     UserScramCredentialUpsertion,
 )
 from cryptography.hazmat.primitives.serialization import (
@@ -212,6 +213,8 @@ def _add_users(bootstrap: str) -> None:
     weaker = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096)
     put = partial(UserScramCredentialUpsertion, password=PASSWORD.encode())
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    wanted = [put(user, info) for user in USERS for info in (strong, weaker)]
+    wanted: list[UserScramCredentialAlteration] = [
+        put(user, info) for user in USERS for info in (strong, weaker)
+    ]
     for done in admin.alter_user_scram_credentials(wanted).values():
         done.result()
