@@ -83,7 +83,7 @@ def sent(reach: Reach) -> Json:
     """The command, by Globex's own people where it does not say otherwise."""
     actor = GLOBEX_ENGINEER if reach.kind in MOVES else GLOBEX_TECH
     who: Json = {"account_id": GLOBEX, "actor_id": actor, "command_id": new_id()}
-    made = command(reach.kind, **(who | {"ticket_id": "G-1", "ticket_kind": "psa"} | reach.fields))
+    made = command(reach.kind, **(who | dict(reach.fields)))
     if reach.kind in INTERNAL_TYPES:
         del made["actor_id"]
     return made

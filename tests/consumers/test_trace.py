@@ -1,7 +1,5 @@
 """A trace context goes on, from a command or ticket event to every message that it causes."""
 
-from dataclasses import replace
-
 import pytest
 
 from consumers.apply import Batch
@@ -9,7 +7,7 @@ from consumers.trace import trace_of
 from storage.headers import unpack
 from tests.builders import ACME, GLOBEX_TECH, NOW
 from tests.consumers.desk import Desk, notes, start
-from tests.consumers.wire import Json, command, new_id
+from tests.consumers.wire import ARecord, Json, command, new_id
 
 TRACE, SPAN = b"0af7651916cd43dd8448eb211c80319c", b"b7ad6b7169203331"
 PARENT = b"00-" + TRACE + b"-" + SPAN + b"-01"
@@ -84,11 +82,10 @@ def test_states_in_several_headers_are_one() -> None:
 
 def traced(batch: Batch, *parents: bytes | None) -> Batch:
     """The batch, its records with these trace contexts, in order."""
-    items = [
-        replace(item, record=replace(item.record, headers=headers(parent)))  # type: ignore[type-var]
-        for item, parent in zip(batch.items, parents, strict=True)
-    ]
-    return replace(batch, items=items)
+    for item, parent in zip(batch.items, parents, strict=True):
+        assert isinstance(item.record, ARecord)
+        object.__setattr__(item.record, "headers", headers(parent))  # they are frozen
+    return batch
 
 
 def headers(parent: bytes | None) -> Headers:

@@ -143,7 +143,9 @@ def test_who_sends_nothing_keeps_nobody_waiting(port: int) -> None:
 
 
 def test_an_address_that_is_taken_is_a_sentence(port: int) -> None:
-    with pytest.raises(CannotListen, match=rf"cannot listen at 127.0.0.1:{port} \(Address"):
-        listening(
-            f"127.0.0.1:{port}", application(Health(None), Metrics(Tally()).registry)
-        ).__enter__()
+    app = application(Health(None), Metrics(Tally()).registry)
+    with (
+        pytest.raises(CannotListen, match=rf"cannot listen at 127.0.0.1:{port} \(Address"),
+        listening(f"127.0.0.1:{port}", app),
+    ):
+        pytest.fail("two listen at one address")
