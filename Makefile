@@ -55,7 +55,7 @@ bench: install ## Measure throughput and latency on this machine
 audit: ## Look for known faults in the locked packages (needs uv and the network)
 	@command -v uvx >/dev/null || \
 		{ echo "make audit needs uv: install it (pip install uv)." >&2; exit 1; }
-	uvx pip-audit --require-hashes --disable-pip --requirement requirements.lock
+	uvx pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
 
 # Docker where an engine answers, else servers of this user's own and a worker beside them.
 up: ## Start Kafka, Postgres and a worker that stay

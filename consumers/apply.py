@@ -156,6 +156,6 @@ def _applied(
         len(batch.items) - len(items),
         staged,
         Counter(letters.reason(letter).value for letter in folded.letters),
-        Counter(folded.codes),
+        folded.codes(),
         seconds,
     )

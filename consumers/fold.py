@@ -4,6 +4,7 @@ What sessions share, a ticket's state or the active session on it, moves along w
 that two starts on one ticket are told apart.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -40,8 +41,8 @@ ACCEPTED, NO_KNOWLEDGE, DUPLICATE = "accepted", "aborted_no_kb", "duplicate"
 class Folded:
     """Everything that a batch comes to: what to save, and what to send.
 
-    ``codes`` says of each reply what it was: an outcome, a rejection's code, or ``duplicate``.
-    ``traces`` are the trace contexts of commands that came with one.
+    ``others`` counts the replies that did not accept; ``traces`` are the trace contexts of those
+    commands that came with one.
     """
 
     recorded: list[Recorded] = field(default_factory=list)
@@ -50,8 +51,12 @@ class Folded:
     letters: list[Letter] = field(default_factory=list)
     audit: list[AuditEntry] = field(default_factory=list)
     asked: list[Message] = field(default_factory=list)
-    codes: list[str] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
     traces: dict[str, bytes] = field(default_factory=dict)
+
+    def codes(self) -> Counter[str]:
+        """How many replies there are of what kind: outcome, rejection's code, or duplicate."""
+        return self.others + Counter({ACCEPTED: len(self.replies) - self.others.total()})
 
     def trace(self, command_id: str) -> bytes:
         """The trace context of a command that took effect, packed."""
@@ -216,7 +221,8 @@ class _Course:
 
     def _send(self, session_id: str, reply: bytes, code: str, trace: bytes) -> None:
         self.folded.replies.append(replies.message(session_id, reply, trace))
-        self.folded.codes.append(code)
+        if code != ACCEPTED:  # most are, and are not worth a count each
+            self.folded.others[code] += 1
 
 
 def _asked(command: Command) -> replies.Asked:

@@ -5,6 +5,7 @@ to, by OpenTelemetry's own variables.
 """
 
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _MOST_LINKS = 128
+_END_SECONDS = 2.0
 
 
 class TracingMissing(Exception):
@@ -56,12 +58,15 @@ def exporting(environ: Mapping[str, str] = os.environ) -> Iterator["TracerProvid
         )
         raise TracingMissing(msg) from None
     resource = Resource.create({"service.name": environ.get("OTEL_SERVICE_NAME", "firstline")})
-    provider = TracerProvider(resource=resource)
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     try:
         yield provider
     finally:
-        provider.shutdown()
+        # Whoever collects spans may be away: a worker leaves in time all the same.
+        ending = threading.Thread(target=provider.shutdown, daemon=True)
+        ending.start()
+        ending.join(_END_SECONDS)
 
 
 def span_middleware(provider: "TracerProvider") -> "KafkaTelemetryMiddleware":
