@@ -6,19 +6,21 @@ answer even where the loop is stuck.
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumers.worker import Standing, Worker
 from firstline.metrics import Metrics
-from storage.database import begin
+from storage.database import Transaction, begin
 from storage.faults import describe
-from storage.vitals import Vitals, Wait, vitals
+from storage.vitals import Vitals, Wait, vitals, waits
 
 _log = structlog.get_logger()
+_Answer = TypeVar("_Answer")
 
 _BEAT_SECONDS = 1.0
 _LOOK_SECONDS = 5.0
@@ -113,22 +115,24 @@ async def _beat(health: Health, metrics: Metrics) -> None:
 async def _look(health: Health, metrics: Metrics, engine: AsyncEngine) -> None:
     age = OutboxAge()
     while True:
-        found = await look_once(engine)
+        found = await asked(engine, waits)
         health.database = found is not None
-        seconds = 0.0 if found is None else age.seen(found, time.monotonic())
-        metrics.database_is(found, seconds)
-        if found is not None:
-            tell_who_waits(found.waits)
+        metrics.database_waits(found)
+        tell_who_waits(found or ())
+        if found is not None and (counted := await asked(engine, vitals)) is not None:
+            metrics.database_holds(counted, age.seen(counted, time.monotonic()))
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def look_once(engine: AsyncEngine) -> Vitals | None:
-    """How the database is; None where it does not say."""
+async def asked(
+    engine: AsyncEngine, question: Callable[[Transaction], Awaitable[_Answer]]
+) -> _Answer | None:
+    """What the database answers; None where it does not, as while it is away."""
     try:
         async with asyncio.timeout(_LOOK_WITHIN), begin(engine) as tx:
-            return await vitals(tx)
+            return await question(tx)
     except Exception as error:  # noqa: BLE001 - the batch itself sorts out what is wrong
-        _log.info("database not looked at", error=describe(error))
+        _log.info("the database does not answer", error=describe(error))
         return None
 
 
@@ -157,9 +161,9 @@ class OutboxAge:
         return now - self._seen[0][0]
 
 
-def tell_who_waits(waits: Iterable[Wait]) -> None:
+def tell_who_waits(found: Iterable[Wait]) -> None:
     """Log who waits for whom, where it is no mere moment."""
-    for wait in waits:
+    for wait in found:
         if wait.seconds >= _WORTH_A_LINE:
             _log.warning("a connection waits for a lock", **_told(wait))
 

@@ -4,7 +4,7 @@ Counted once a batch and once an intent, never once a record. No label holds any
 sender wrote.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from consumers.apply import Applied, Batch
 from consumers.worker import Standing
 from producers.relay import Tally
-from storage.vitals import Vitals
+from storage.vitals import Vitals, Wait
 
 if TYPE_CHECKING:
     from faststream.message import StreamMessage
@@ -166,11 +166,15 @@ class Metrics:
         """Show how late the event loop is."""
         self._loop_lag.set(seconds)
 
-    def database_is(self, vitals: Vitals | None, outbox_seconds: float) -> None:
-        """Show how the database is; None where it cannot be asked: what was known stays."""
-        self._database_up.set(vitals is not None)
-        if vitals is None:
-            return
+    def database_waits(self, waits: Sequence[Wait] | None) -> None:
+        """Show who waits in the database; None where it cannot be asked."""
+        self._database_up.set(waits is not None)
+        if waits is not None:
+            self._blocked.set(len({wait.backend for wait in waits}))
+            self._longest_wait.set(max((wait.seconds for wait in waits), default=0))
+
+    def database_holds(self, vitals: Vitals, outbox_seconds: float) -> None:
+        """Show what waits in the database, and how it grows."""
         self._outbox.set(vitals.outbox)
         self._outbox_oldest.set(outbox_seconds)
         self._set_aside.set(vitals.set_aside)
@@ -179,8 +183,6 @@ class Metrics:
         for table in vitals.tables:
             self._table_rows.labels(table.name).set(table.rows)
             self._table_bytes.labels(table.name).set(table.bytes)
-        self._blocked.set(len({wait.backend for wait in vitals.waits}))
-        self._longest_wait.set(max((wait.seconds for wait in vitals.waits), default=0))
 
 
 class _Fetched(BatchKafkaMetricsSettingsProvider):

@@ -8,7 +8,7 @@ from storage.database import Transaction
 COUNTED = 100_000
 """How far rows are counted; beyond it, it is enough to know that there are that many."""
 
-_SECONDS = "2s"
+_STATEMENT, _LOCK = "2s", "200ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ class Vitals:
     parked_sessions: int
     parked_commands: int
     tables: Sequence[Table]
-    waits: Sequence[Wait]
 
 
 async def vitals(tx: Transaction) -> Vitals:
-    """Look at everything. Reads alone, and takes no lock that anybody waits for."""
-    await tx.execute(f"set local statement_timeout = '{_SECONDS}'")
+    """Count what waits and what grows. Raises rather than wait for a table that is locked."""
+    await tx.execute(f"set local statement_timeout = '{_STATEMENT}'")
+    await tx.execute(f"set local lock_timeout = '{_LOCK}'")
     (counts,) = await tx.fetch(
         """
         select
@@ -71,7 +71,27 @@ async def vitals(tx: Transaction) -> Vitals:
         """,
         COUNTED,
     )
-    return Vitals(**counts, tables=await _tables(tx), waits=await _waits(tx))
+    return Vitals(**counts, tables=await _tables(tx))
+
+
+async def waits(tx: Transaction) -> list[Wait]:
+    """Who waits for whom. Touches no table; of other roles' connections only the ids are seen."""
+    await tx.execute(f"set local statement_timeout = '{_STATEMENT}'")
+    rows = await tx.fetch(
+        """
+        select w.pid as backend, w.application_name as application,
+            extract(epoch from clock_timestamp() - w.query_start)::float8 as seconds,
+            h.pid as blocked_by, b.application_name as blocking_application,
+            b.state as blocking_state,
+            extract(epoch from clock_timestamp() - b.xact_start)::float8 as blocking_seconds
+        from pg_stat_activity w
+        cross join lateral unnest(pg_blocking_pids(w.pid)) as h(pid)
+        left join pg_stat_activity b on b.pid = h.pid
+        where w.datname = current_database() and w.wait_event_type = 'Lock'
+        order by w.pid, h.pid
+        """
+    )
+    return [Wait(**row) for row in rows]
 
 
 async def _tables(tx: Transaction) -> list[Table]:
@@ -96,22 +116,3 @@ async def _tables(tx: Transaction) -> list[Table]:
         ],
     )
     return [Table(**row) for row in rows]
-
-
-async def _waits(tx: Transaction) -> list[Wait]:
-    """Who waits for whom. Of other roles' connections only the process ids may be seen."""
-    rows = await tx.fetch(
-        """
-        select w.pid as backend, w.application_name as application,
-            extract(epoch from clock_timestamp() - w.query_start)::float8 as seconds,
-            h.pid as blocked_by, b.application_name as blocking_application,
-            b.state as blocking_state,
-            extract(epoch from clock_timestamp() - b.xact_start)::float8 as blocking_seconds
-        from pg_stat_activity w
-        cross join lateral unnest(pg_blocking_pids(w.pid)) as h(pid)
-        left join pg_stat_activity b on b.pid = h.pid
-        where w.datname = current_database() and w.wait_event_type = 'Lock'
-        order by w.pid, h.pid
-        """
-    )
-    return [Wait(**row) for row in rows]

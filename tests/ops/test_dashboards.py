@@ -53,7 +53,7 @@ def test_every_query_asks_for_metrics_that_there_are(where: str) -> None:
 
 def test_a_query_of_nonsense_would_be_found() -> None:
     assert asked_for("sum(rate(nothing_of_ours[5m])) > 1") == {"nothing_of_ours"}
-    with pytest.raises(ValueError, match="aggregation"):
+    with pytest.raises(ValueError, match="parenthesis"):
         asked_for("sum by (topic rate(x)")
 
 

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from shutil import chown, copy
 
@@ -209,12 +208,11 @@ def _own_key(folder: Path, postgres: Postgres) -> None:
 
 
 def _add_users(bootstrap: str) -> None:
-    strong = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
-    weaker = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096)
-    put = partial(UserScramCredentialUpsertion, password=PASSWORD.encode())
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    wanted: list[UserScramCredentialAlteration] = [
-        put(user, info) for user in USERS for info in (strong, weaker)
-    ]
-    for done in admin.alter_user_scram_credentials(wanted).values():
-        done.result()
+    for mechanism in (ScramMechanism.SCRAM_SHA_512, ScramMechanism.SCRAM_SHA_256):
+        info = ScramCredentialInfo(mechanism, 4096)
+        wanted: list[UserScramCredentialAlteration] = [
+            UserScramCredentialUpsertion(user, info, PASSWORD.encode()) for user in USERS
+        ]
+        for done in admin.alter_user_scram_credentials(wanted).values():
+            done.result()

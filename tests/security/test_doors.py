@@ -13,7 +13,7 @@ import pytest
 from firstline.check import Level, check
 from firstline.traffic import print_topic, send_file
 from producers.client import Client, new_id
-from producers.security import InsecureKafka, Security, client_arguments
+from producers.security import InsecureKafka, Protocol, Security, client_arguments
 from schemas.commands import StartAdhoc
 from schemas.replies import Accepted
 from tests.builders import ACME, TECH
@@ -184,8 +184,9 @@ async def test_a_postgres_whose_certificate_is_not_trusted_is_not_connected_to(
 def test_settings_that_contradict_each_other_are_refused(
     chosen: dict[str, object], says: str
 ) -> None:
+    protocol = Protocol(str(chosen.get("protocol", "PLAINTEXT")))
     with pytest.raises(InsecureKafka, match=says):
-        client_arguments(Security(**chosen))  # type: ignore[arg-type]
+        client_arguments(Security(**(chosen | {"protocol": protocol})))  # type: ignore[arg-type]
 
 
 def test_a_password_is_in_no_text_of_what_holds_it(

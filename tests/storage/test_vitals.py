@@ -1,17 +1,16 @@
 """How the database is: what waits, what is parked, and who waits for whom."""
 
 import asyncio
-import json
 from dataclasses import replace
 
 import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
-from firstline import logs
-from firstline.health import look_once, tell_who_waits
+from firstline.health import asked, tell_who_waits
 from storage.database import begin, connect
-from storage.vitals import Vitals, Wait, vitals
+from storage.vitals import Vitals, Wait, vitals, waits
 from tests.builders import ACME, COMMAND, SESSION
 
 CANARY = "canary7Q2x"
@@ -30,7 +29,7 @@ async def look(engine: AsyncEngine) -> Vitals:
 async def test_an_empty_database_has_nothing_that_waits(engine: AsyncEngine) -> None:
     found = await look(engine)
     assert (found.outbox, found.first, found.last, found.set_aside) == (0, None, None, 0)
-    assert (found.parked_sessions, found.parked_commands, found.waits) == (0, 0, [])
+    assert (found.parked_sessions, found.parked_commands) == (0, 0)
     assert "inbox" in {table.name for table in found.tables}
     await engine.dispose()
 
@@ -72,30 +71,28 @@ async def test_who_waits_for_whom_is_told_without_what_they_say(
             statement = f"select '{CANARY}', count(*) from inbox"  # a reader that waits
             blocked = asyncio.ensure_future(waiting.fetch(statement))
             async with asyncio.timeout(10):
-                while not (found := await look(engine)).waits:
+                while not (found := await asked(engine, waits)):
                     pass
+            assert await asked(engine, vitals) is None, "the table is locked, and not waited for"
         await blocked
     finally:
         await holding.close()
         await waiting.close()
         await engine.dispose()
-    (wait,) = found.waits
+    (wait,) = found
     assert (wait.application, wait.blocking_application) == ("other", "psql")
     assert wait.blocking_state == "idle in transaction"
     assert CANARY not in repr(found)
 
 
-def test_a_long_wait_is_worth_a_line_and_a_short_one_is_not(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    logs.configure("info")
+def test_a_long_wait_is_worth_a_line_and_a_short_one_is_not() -> None:
     wait = Wait(11, "firstline", 4.5, 12, "psql", "idle in transaction", 60.0)
-    tell_who_waits([wait, replace(wait, seconds=2.9)])
-    (line,) = capsys.readouterr().err.splitlines()
-    assert json.loads(line) | {"timestamp": ""} == {
+    with capture_logs() as lines:
+        tell_who_waits([wait, replace(wait, seconds=2.9)])
+    (line,) = lines
+    assert line == {
         "event": "a connection waits for a lock",
-        "level": "warning",
-        "timestamp": "",
+        "log_level": "warning",
         "backend": 11,
         "application": "firstline",
         "seconds": 4.5,
@@ -108,5 +105,7 @@ def test_a_long_wait_is_worth_a_line_and_a_short_one_is_not(
 
 async def test_a_database_that_is_away_says_nothing() -> None:
     engine = connect("postgresql://nobody:secret@127.0.0.1:1/none")
-    assert await look_once(engine) is None
+    with capture_logs() as lines:
+        assert await asked(engine, waits) is None
+    assert "secret" not in repr(lines)
     await engine.dispose()
