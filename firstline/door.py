@@ -24,7 +24,7 @@ async def why(kafka: Kafka) -> str:
         try:
             async with asyncio.timeout(_SECONDS):
                 connection = await create_conn(
-                    host,
+                    host.strip("[]"),
                     int(port),
                     request_timeout_ms=int(_SECONDS * 1000),
                     **dict(kafka.security) or {"security_protocol": "PLAINTEXT"},

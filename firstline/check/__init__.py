@@ -22,7 +22,8 @@ from firstline.check.cluster import (
     read_cluster,
     read_topics,
 )
-from firstline.check.database import clock, schema, version
+from firstline.check.database import clock, encryption, schema, version
+from firstline.check.encryption import kafka_encryption
 from firstline.check.findings import Finding, Level, ok, wrong
 from firstline.check.layout import layout, retention, uneven
 from firstline.check.progress import positions, waiting
@@ -101,6 +102,7 @@ async def _look_at_kafka(kafka: Kafka, settings: Settings) -> tuple[Cluster | No
         return None, [wrong("Kafka", says, todo)]
     return cluster, [
         ok("Kafka", f"answers at {kafka.bootstrap}, brokers: {cluster.brokers}"),
+        *kafka_encryption(kafka),
         *layout(kafka, cluster.topics, cluster.hidden, settings.inbox_days),
         *access(kafka, cluster),
     ]
@@ -129,6 +131,7 @@ async def _postgres_findings(
     """What Postgres tells; tables are only read where they are there and may be read."""
     found = [
         version(connection.get_server_version().major),
+        *await encryption(connection),
         *clocks({"Postgres": await clock(connection), **_kafka_clock(cluster)}),
         await schema(connection),
     ]

@@ -175,8 +175,10 @@ def batches(commands: list[Json], desk: Desk) -> list[Batch]:
 
 async def everything(connection: asyncpg.Connection) -> dict[str, list[dict[str, Any]]]:
     """Every row about sessions or people, and Acme's tickets: a start makes its own known."""
-    tables = ("sessions", "walk_steps", "session_notes", "escalations", "flow_proposals")
-    tables += ("audit_log", "accounts", "users", f"tickets where account_id = '{ACME}'")
+    tables = (
+        *("sessions", "walk_steps", "session_notes", "escalations", "flow_proposals"),
+        *("audit_log", "accounts", "users", f"tickets where account_id = '{ACME}'"),
+    )
     return {
         table: sorted(
             (dict(row) for row in await connection.fetch(f"select * from {table}")), key=repr
