@@ -183,7 +183,7 @@ class Worker:
             lag[partition.topic] += offsets
         return Standing(
             lag,
-            min((record.timestamp for record in self._at_hand), default=None),
+            min((one.timestamp for one in self._at_hand if one.timestamp > 0), default=None),
             self._applied_at,
             waiting=self._waiting > 0,
             consuming=self._rebalances.assigned.is_set() and not self._stopping,

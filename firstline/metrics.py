@@ -32,6 +32,7 @@ class Metrics:
 
     def __init__(self, tally: Tally) -> None:
         self.registry = made = CollectorRegistry()
+        self._topics: set[str] = set()
         ProcessCollector(registry=made)
         made.register(_RelayCollector(tally))
         Gauge("firstline_info", "This program.", ["version"], registry=made).labels(
@@ -155,8 +156,9 @@ class Metrics:
 
     def stands(self, standing: Standing, polled_ago: float, now: float) -> None:
         """Show how the worker stands; ``now`` in seconds since 1970."""
-        for topic, records in standing.lag.items():
-            self._lag.labels(topic).set(records)
+        self._topics |= standing.lag.keys()
+        for topic in self._topics:  # one that went to another worker is no longer behind here
+            self._lag.labels(topic).set(standing.lag.get(topic, 0))
         oldest = standing.oldest_ms
         self._oldest.set(0 if oldest is None else max(0.0, now - oldest / 1000))
         self._polled.set(polled_ago)
