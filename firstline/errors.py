@@ -56,6 +56,8 @@ _SAY_IT_THEMSELVES = (
     UnknownRevision,
 )
 
+_OF_TLS = ("`sslmode`", "root certificate file")
+
 
 def explain(error: BaseException) -> str | None:
     """One sentence for whoever runs the program; None for what only a developer can mend."""
@@ -64,6 +66,9 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, DeploymentWrong):
         return f"the database is not as this version needs it ({error}); run `firstline migrate`"
     if isinstance(error, (ArgumentError, asyncpg.ClientConfigurationError)):
+        told = str(error).splitlines()[0]
+        if told.startswith(_OF_TLS):  # anything else may hold the address, and its password
+            return f"FIRSTLINE_DATABASE_URL asks for TLS that cannot be: {told}"
         return (
             "FIRSTLINE_DATABASE_URL is no address of Postgres, as"
             " postgresql://user:password@host:port/name is"

@@ -142,18 +142,26 @@ def test_who_does_not_get_in_is_told_why_and_no_secret_is_shown(
 
 
 @pytest.mark.skipif(not speaks_tls(), reason="this machine's Postgres was built without TLS")
-async def test_a_postgres_whose_certificate_is_not_trusted_is_not_connected_to(
+def test_a_postgres_that_cannot_be_trusted_is_not_connected_to(
     installation: Installation, guarded: Fortress, tmp_path: Path
 ) -> None:
-    url = installation.database_url("worker_1")
-    distrusted = url.replace("/ca.pem", "/another-ca.pem").replace("%2Fca.pem", "%2Fanother-ca.pem")
-    assert distrusted != url
     environ = installation.environ(guarded.by_login("worker"))
-    changed = environ | {"FIRSTLINE_DATABASE_URL": distrusted}
-    (found,) = run_all([(["worker"], changed)], tmp_path)
-    assert found.code == 1
-    assert "certificate verify failed" in found.err
-    assert "canary7Q2x" not in found.err
+    url = environ["FIRSTLINE_DATABASE_URL"]
+    told = {
+        "another-ca.pem": "firstline: a server cannot be reached .*certificate verify failed",
+        "nowhere.pem": "firstline: FIRSTLINE_DATABASE_URL asks for TLS that cannot be: root cert",
+    }
+    ended = run_all(
+        [
+            (["worker"], environ | {"FIRSTLINE_DATABASE_URL": re.sub(r"\bca\.pem", name, url)})
+            for name in told
+        ],
+        tmp_path,
+    )
+    for says, found in zip(told.values(), ended, strict=True):
+        assert found.code == 1
+        assert re.search(f"^{says}", found.err, re.MULTILINE), found.err
+        assert "canary7Q2x" not in found.err
 
 
 # -- contradictions ---------------------------------------------------------------------------
