@@ -153,7 +153,7 @@ def test_a_postgres_that_cannot_be_trusted_is_not_connected_to(
     }
     ended = run_all(
         [
-            (["worker"], environ | {"FIRSTLINE_DATABASE_URL": re.sub(r"\bca\.pem", name, url)})
+            (["worker"], environ | {"FIRSTLINE_DATABASE_URL": url.replace("ca.pem", name)})
             for name in told
         ],
         tmp_path,
