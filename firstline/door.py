@@ -8,6 +8,7 @@ from aiokafka.conn import create_conn
 from aiokafka.errors import (
     AuthenticationFailedError,
     KafkaError,
+    SaslAuthenticationFailed,
     UnsupportedSaslMechanismError,
 )
 
@@ -47,7 +48,7 @@ def why_now(kafka: Kafka) -> str:
 
 def _sentence(error: Exception) -> str | None:
     match error:
-        case AuthenticationFailedError():
+        case AuthenticationFailedError() | SaslAuthenticationFailed():
             return (
                 "Kafka refuses the login; look at FIRSTLINE_KAFKA_USERNAME, its password and"
                 " FIRSTLINE_KAFKA_SASL_MECHANISM"

@@ -81,6 +81,11 @@ def explain(error: BaseException) -> str | None:
         )
     if state is not None or isinstance(error, asyncpg.InterfaceError):
         return f"Postgres answers {describe(error)}"
+    if isinstance(error, FileNotFoundError):
+        return (
+            "a file that FIRSTLINE_DATABASE_URL names is not there: a certificate, or the socket"
+            " of Postgres"
+        )
     if isinstance(error, KafkaConnectionError):
         return _unreachable()
     if isinstance(error, KafkaError):

@@ -8,7 +8,6 @@ leaves the database as it was.
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from importlib.resources import files
 
 from alembic import command
@@ -20,7 +19,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from storage.database import DIALECT, dial
+from storage.database import DIALECT, dialling
 
 # Any number will do, as long as nobody else in the database uses it for something else.
 _LOCK = 7_305_114_886
@@ -93,7 +92,7 @@ async def _connected(database_url: str) -> AsyncIterator[AsyncConnection]:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     engine = create_async_engine(
         DIALECT,
-        async_creator=partial(dial, database_url, application_name="firstline migrate"),
+        async_creator=dialling(database_url, application_name="firstline migrate"),
         poolclass=NullPool,
     )
     try:

@@ -4,13 +4,13 @@ SQLAlchemy holds the pool and the transaction; the statements of a batch go to a
 which reads and writes a thousand rows in a fraction of the time.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Self
 
 import asyncpg
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 APPLICATION_NAME = "firstline"
@@ -28,10 +28,13 @@ _SESSION_SETTINGS = {
 
 
 def connect(database_url: str, *, pool_size: int = 5) -> AsyncEngine:
-    """Make an engine; nothing is connected yet. The URL is a plain ``postgresql://`` one."""
+    """Make an engine; nothing is connected yet. The URL is a plain ``postgresql://`` one.
+
+    Raises ArgumentError where it is none.
+    """
     return create_async_engine(
         DIALECT,
-        async_creator=partial(dial, database_url, **_SESSION_SETTINGS),
+        async_creator=dialling(database_url, **_SESSION_SETTINGS),
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=False,  # a dead connection is an error class of its own, and is retried
@@ -43,13 +46,17 @@ DIALECT = "postgresql+asyncpg://"
 """What SQLAlchemy has to know; the address is the driver's to read."""
 
 
-async def dial(database_url: str, **settings: str) -> asyncpg.Connection:
-    """A connection with settings of its session.
+def dialling(
+    database_url: str, **settings: str
+) -> Callable[[], Coroutine[Any, Any, asyncpg.Connection]]:
+    """What connects to the database, with settings of the session.
 
     The driver reads the whole URL, ``sslmode=verify-full`` and ``sslrootcert=…`` included, which
-    SQLAlchemy would hand on as arguments that the driver does not know.
+    SQLAlchemy would hand on as arguments that the driver does not know. Raises ArgumentError
+    where it is no URL.
     """
-    return await asyncpg.connect(database_url, server_settings=settings, timeout=10)
+    make_url(database_url)
+    return partial(asyncpg.connect, database_url, server_settings=settings, timeout=10)
 
 
 class Transaction:

@@ -174,10 +174,12 @@ def batches(commands: list[Json], desk: Desk) -> list[Batch]:
 
 
 async def everything(connection: asyncpg.Connection) -> dict[str, list[dict[str, Any]]]:
-    """Every row about sessions or people, and Acme's tickets: a start makes its own known."""
+    """Every row about sessions or people, and the tickets that are kept: those of a PSA's are
+    merely known from then on, whoever names them.
+    """
     tables = (
         *("sessions", "walk_steps", "session_notes", "escalations", "flow_proposals"),
-        *("audit_log", "accounts", "users", f"tickets where account_id = '{ACME}'"),
+        *("audit_log", "accounts", "users", "tickets where kind = 'internal'"),
     )
     return {
         table: sorted(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import chown, copy
 
+import psycopg
 import trustme
 from confluent_kafka.admin import (
     AdminClient,
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from psycopg import sql
 from sqlalchemy import make_url
 
 from firstline.servers import Kafka, Postgres, find_kafka, find_postgres
@@ -118,9 +120,7 @@ def fortress(environ: Mapping[str, str]) -> Iterator[Fortress]:
             settings=_kafka_settings(folder, ports),
         )
         postgres = Postgres(
-            folder / "postgres",
-            binaries=find_postgres(environ),
-            settings=_postgres_settings(folder),
+            folder / "postgres", binaries=find_postgres(environ), settings={"fsync": "off"}
         )
         _own_key(folder, postgres)
         tool = folder / "kafka-acls"
@@ -129,6 +129,8 @@ def fortress(environ: Mapping[str, str]) -> Iterator[Fortress]:
         try:
             kafka.launch()
             postgres.start()
+            if speaks_tls():
+                _turn_tls_on(postgres, folder)
             kafka.wait_until_it_answers()
             _add_users(kafka.bootstrap)
             at = "127.0.0.1:{}".format
@@ -188,15 +190,17 @@ def _kafka_settings(folder: Path, ports: Mapping[str, int]) -> dict[str, str]:
     }
 
 
-def _postgres_settings(folder: Path) -> dict[str, str]:
-    if not speaks_tls():
-        return {}
-    return {
-        "ssl": "on",
-        "ssl_cert_file": str(folder / "server.crt"),
-        "ssl_key_file": str(folder / "postgres.key"),
-        "fsync": "off",
-    }
+def _turn_tls_on(postgres: Postgres, folder: Path) -> None:
+    """Offer TLS from now on."""
+    with psycopg.connect(postgres.database_url, autocommit=True) as connection:
+        for name, value in (
+            ("ssl_cert_file", folder / "server.crt"),
+            ("ssl_key_file", folder / "postgres.key"),
+            ("ssl", "on"),
+        ):
+            setting = sql.SQL("alter system set {} = {}")
+            connection.execute(setting.format(sql.Identifier(name), sql.Literal(str(value))))
+        connection.execute("select pg_reload_conf()")
 
 
 def _own_key(folder: Path, postgres: Postgres) -> None:

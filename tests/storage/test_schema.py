@@ -4,14 +4,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from functools import partial
 
 import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from firstline import migrate
-from storage.database import DIALECT, dial
+from storage.database import DIALECT, dialling
 from storage.tables import metadata
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -66,7 +65,7 @@ async def tx(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 async def test_the_declared_tables_are_those_that_the_migrations_make(database_url: str) -> None:
     migrated = await described(database_url)
     await migrate.downgrade(database_url, "base")
-    engine = create_async_engine(DIALECT, async_creator=partial(dial, database_url))
+    engine = create_async_engine(DIALECT, async_creator=dialling(database_url))
     async with engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
     await engine.dispose()
