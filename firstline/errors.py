@@ -66,13 +66,7 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, DeploymentWrong):
         return f"the database is not as this version needs it ({error}); run `firstline migrate`"
     if isinstance(error, (ArgumentError, asyncpg.ClientConfigurationError)):
-        told = str(error).splitlines()[0]
-        if told.startswith(_OF_TLS):  # anything else may hold the address, and its password
-            return f"FIRSTLINE_DATABASE_URL asks for TLS that cannot be: {told}"
-        return (
-            "FIRSTLINE_DATABASE_URL is no address of Postgres, as"
-            " postgresql://user:password@host:port/name is"
-        )
+        return _no_address(error)
     state = sqlstate(error)
     if state is not None and state.startswith("42"):
         return (
@@ -81,24 +75,37 @@ def explain(error: BaseException) -> str | None:
         )
     if state is not None or isinstance(error, asyncpg.InterfaceError):
         return f"Postgres answers {describe(error)}"
+    if isinstance(error, KafkaError):
+        return _of_kafka(error)
+    if isinstance(error, (OSError, TimeoutError)):
+        return _away(error)
+    return None
+
+
+def _no_address(error: Exception) -> str:
+    told = str(error).splitlines()[0]
+    if told.startswith(_OF_TLS):  # anything else may hold the address, and its password
+        return f"FIRSTLINE_DATABASE_URL asks for TLS that cannot be: {told}"
+    return (
+        "FIRSTLINE_DATABASE_URL is no address of Postgres, as"
+        " postgresql://user:password@host:port/name is"
+    )
+
+
+def _of_kafka(error: KafkaError) -> str:
+    if isinstance(error, KafkaConnectionError):
+        settings = Settings()  # they were good enough to try
+        return why_now(settings.kafka(settings.kafka_bootstrap or ""))
+    return (
+        f"Kafka answers {type(error).__name__}; look at FIRSTLINE_KAFKA_BOOTSTRAP and run"
+        " `firstline topics`"
+    )
+
+
+def _away(error: OSError | TimeoutError) -> str:
     if isinstance(error, FileNotFoundError):
         return (
             "a file that FIRSTLINE_DATABASE_URL names is not there: a certificate, or the socket"
             " of Postgres"
         )
-    if isinstance(error, KafkaConnectionError):
-        return _unreachable()
-    if isinstance(error, KafkaError):
-        return (
-            f"Kafka answers {type(error).__name__}; look at FIRSTLINE_KAFKA_BOOTSTRAP and run"
-            " `firstline topics`"
-        )
-    if isinstance(error, (OSError, TimeoutError)):
-        return f"a server cannot be reached ({type(error).__name__}: {error})"
-    return None
-
-
-def _unreachable() -> str:
-    """Why Kafka cannot be reached; the settings were good enough to try."""
-    settings = Settings()
-    return why_now(settings.kafka(settings.kafka_bootstrap or ""))
+    return f"a server cannot be reached ({type(error).__name__}: {error})"

@@ -143,7 +143,7 @@ def test_a_postgres_that_cannot_be_trusted_is_not_connected_to(
     url = environ["FIRSTLINE_DATABASE_URL"]
     told = {
         "another-ca.pem": "firstline: a server cannot be reached .*certificate verify failed",
-        "nowhere.pem": "firstline: (FIRSTLINE_DATABASE_URL asks for TLS that cannot|a file that FIRSTLINE_DATA)",
+        "nowhere.pem": "firstline: a file that FIRSTLINE_DATABASE_URL names is not there",
     }
     ended = run_all(
         [
