@@ -133,7 +133,7 @@ def _applied(metrics: Metrics, relaying: Signals, batch: Batch, applied: Applied
 
 async def _show(address: str, servers: Servers, health: Health, metrics: Metrics) -> None:
     """Serve health and metrics until cancelled, looking at the database on a connection apart."""
-    engine = connect(servers.database_url, pool_size=1)
+    engine = connect(servers.database_url, pool_size=1, application_name="firstline-health")
     try:
         with listening(address, application(health, metrics.registry)):
             await watch(health, metrics, engine)

@@ -18,7 +18,6 @@ APPLICATION_NAME = "firstline"
 # Nothing that we run takes longer. A statement that waits this long for a lock has met a stopped
 # process, which `storage.blockers` ends; a transaction that idles this long belongs to one.
 _SESSION_SETTINGS = {
-    "application_name": APPLICATION_NAME,
     "jit": "off",
     "lock_timeout": "20s",
     "statement_timeout": "60s",
@@ -27,14 +26,18 @@ _SESSION_SETTINGS = {
 }
 
 
-def connect(database_url: str, *, pool_size: int = 5) -> AsyncEngine:
+def connect(
+    database_url: str, *, pool_size: int = 5, application_name: str = APPLICATION_NAME
+) -> AsyncEngine:
     """Make an engine; nothing is connected yet. The URL is a plain ``postgresql://`` one.
 
     Raises ArgumentError where it is none.
     """
     return create_async_engine(
         DIALECT,
-        async_creator=dialling(database_url, **_SESSION_SETTINGS),
+        async_creator=dialling(
+            database_url, **_SESSION_SETTINGS, application_name=application_name
+        ),
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=False,  # a dead connection is an error class of its own, and is retried
