@@ -17,9 +17,11 @@ from schemas.replies import Accepted
 from tests.builders import ACME, TECH
 from tests.check.work import all_is_done, commands, tell
 from tests.program.forking import run_all
-from tests.program.running import running
+from tests.program.running import Ended, running
 from tests.security.fortress import PASSWORD, Fortress, speaks_tls
 from tests.security.installation import Installation
+
+WRONG_PASSWORD = "canary7Q2x-but-wrong"
 
 
 async def test_a_worker_does_its_work_behind_doors_with_the_rights_of_the_shipped_scripts(
@@ -85,77 +87,73 @@ async def test_check_finds_nothing_wrong_behind_any_door(
 
 # -- sentences --------------------------------------------------------------------------------
 
+UNREACHABLE = "(Kafka does not agree to TLS there|Kafka cannot be reached); look at .*"
+REFUSED = {
+    "a wrong password": "Kafka refuses the login; look at FIRSTLINE_KAFKA_USERNAME, its password.*",
+    "a wrong password in a file": "Kafka refuses the login; .*",
+    "an authority that Kafka has not": r"Kafka's certificate is not trusted \(.*\); look at .*",
+    "no certificate": UNREACHABLE,
+    "a door that speaks no TLS": UNREACHABLE,
+    "a login in the open": "FIRSTLINE_KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT logs in over a .*",
+}
+REFUSED_BY_POSTGRES = {
+    "an authority that Postgres has not": "a server cannot be reached .*certificate verify fail.*",
+    "no file of authorities": "a file that FIRSTLINE_DATABASE_URL names is not there: .*",
+}
 
-def refusals(guarded: Fortress, folder: Path) -> dict[str, tuple[Mapping[str, str], str]]:
-    """What is wrong with an environment, and what it says."""
-    right = guarded.by_login("worker")
-    wrong_file = folder / "password"
-    wrong_file.write_text("canary7Q2x-but-wrong\n")
-    by_file = {k: v for k, v in right.items() if k != "FIRSTLINE_KAFKA_PASSWORD"}
-    no_certificate = guarded.by_certificate()
-    del no_certificate["FIRSTLINE_KAFKA_CERT_FILE"]
-    return {
-        "a wrong password": (
-            right | {"FIRSTLINE_KAFKA_PASSWORD": "canary7Q2x-but-wrong"},
-            "Kafka refuses the login; look at FIRSTLINE_KAFKA_USERNAME, its password and .*",
-        ),
-        "a wrong password in a file": (
-            by_file | {"FIRSTLINE_KAFKA_PASSWORD_FILE": str(wrong_file)},
-            "Kafka refuses the login; .*",
-        ),
-        "an authority that nobody trusts": (
-            right | {"FIRSTLINE_KAFKA_CA_FILE": str(guarded.folder / "another-ca.pem")},
-            r"Kafka's certificate is not trusted \(.*\); look at FIRSTLINE_KAFKA_CA_FILE",
-        ),
-        "no certificate": (
-            no_certificate,
-            "(Kafka does not agree to TLS there|Kafka cannot be reached); look at .*",
-        ),
-        "a door that speaks no TLS": (
-            right | {"FIRSTLINE_KAFKA_BOOTSTRAP": guarded.open_login},
-            "(Kafka does not agree to TLS there|Kafka cannot be reached); look at .*",
-        ),
-        "a login in the open": (
-            right | {"FIRSTLINE_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"},
-            "FIRSTLINE_KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT logs in over a connection .*",
-        ),
+
+@pytest.fixture(scope="module")
+def ended(
+    installation: Installation, guarded: Fortress, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Ended]:
+    """What `firstline worker` came to, for each thing that may be wrong with its environment."""
+    folder = tmp_path_factory.mktemp("refused")
+    (folder / "password").write_text(f"{WRONG_PASSWORD}\n")
+    right = installation.environ(guarded.by_login("worker"))
+    another = str(guarded.folder / "another-ca.pem")
+    by_file = {name: value for name, value in right.items() if name != "FIRSTLINE_KAFKA_PASSWORD"}
+    certified = installation.environ(guarded.by_certificate())
+    url = right["FIRSTLINE_DATABASE_URL"]
+    wrong: dict[str, Mapping[str, str]] = {
+        "a wrong password": right | {"FIRSTLINE_KAFKA_PASSWORD": WRONG_PASSWORD},
+        "a wrong password in a file": by_file
+        | {"FIRSTLINE_KAFKA_PASSWORD_FILE": str(folder / "password")},
+        "an authority that Kafka has not": right | {"FIRSTLINE_KAFKA_CA_FILE": another},
+        "no certificate": {
+            name: value for name, value in certified.items() if not name.endswith("_CERT_FILE")
+        },
+        "a door that speaks no TLS": right | {"FIRSTLINE_KAFKA_BOOTSTRAP": guarded.open_login},
+        "a login in the open": right | {"FIRSTLINE_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"},
+        "an authority that Postgres has not": right
+        | {"FIRSTLINE_DATABASE_URL": url.replace("ca.pem", "another-ca.pem")},
+        "no file of authorities": right
+        | {"FIRSTLINE_DATABASE_URL": url.replace("ca.pem", "nowhere.pem")},
     }
+    if not speaks_tls():
+        wrong = {name: wrong[name] for name in REFUSED}
+    found = run_all([(["worker"], environ) for environ in wrong.values()], folder)
+    return dict(zip(wrong, found, strict=True))
 
 
+@pytest.mark.parametrize("name", REFUSED)
 def test_who_does_not_get_in_is_told_why_and_no_secret_is_shown(
-    installation: Installation, guarded: Fortress, tmp_path: Path
+    ended: Mapping[str, Ended], name: str
 ) -> None:
-    cases = refusals(guarded, tmp_path)
-    ended = run_all(
-        [(["worker"], installation.environ(kafka)) for kafka, _ in cases.values()], tmp_path
-    )
-    for (name, (_, says)), found in zip(cases.items(), ended, strict=True):
-        assert found.code == 1, name
-        assert re.search(f"^firstline: {says}$", found.err, re.MULTILINE), (name, found.err)
-        assert "canary7Q2x" not in found.out + found.err, name
+    is_a_sentence(ended[name], REFUSED[name])
 
 
 @pytest.mark.skipif(not speaks_tls(), reason="this machine's Postgres was built without TLS")
+@pytest.mark.parametrize("name", REFUSED_BY_POSTGRES)
 def test_a_postgres_that_cannot_be_trusted_is_not_connected_to(
-    installation: Installation, guarded: Fortress, tmp_path: Path
+    ended: Mapping[str, Ended], name: str
 ) -> None:
-    environ = installation.environ(guarded.by_login("worker"))
-    url = environ["FIRSTLINE_DATABASE_URL"]
-    told = {
-        "another-ca.pem": "firstline: a server cannot be reached .*certificate verify failed",
-        "nowhere.pem": "firstline: a file that FIRSTLINE_DATABASE_URL names is not there",
-    }
-    ended = run_all(
-        [
-            (["worker"], environ | {"FIRSTLINE_DATABASE_URL": url.replace("ca.pem", name)})
-            for name in told
-        ],
-        tmp_path,
-    )
-    for says, found in zip(told.values(), ended, strict=True):
-        assert found.code == 1
-        assert re.search(f"^{says}", found.err, re.MULTILINE), found.err
-        assert "canary7Q2x" not in found.err
+    is_a_sentence(ended[name], REFUSED_BY_POSTGRES[name])
+
+
+def is_a_sentence(found: Ended, says: str) -> None:
+    assert found.code == 1
+    assert re.search(f"^firstline: {says}$", found.err, re.MULTILINE), found.err
+    assert "canary7Q2x" not in found.out + found.err
 
 
 # -- contradictions ---------------------------------------------------------------------------
