@@ -83,6 +83,18 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
             self.spans[Partition(partition.topic, partition.partition)] = range(start, end)
         return fetched
 
+    def behind(self) -> dict[TopicPartition, int]:
+        """How many offsets each partition has past what was read, as of the last answers.
+
+        Markers of transactions count until they are read over, a moment later.
+        """
+        told = {}
+        for partition in self.assignment():
+            state = self._subscription.subscription.assignment.state_value(partition)
+            if state.highwater is not None and state.has_valid_position:
+                told[partition] = max(0, state.highwater - state.position)
+        return told
+
     async def poll_paused(self) -> None:
         """Poll while every partition is paused: nothing is read, and the group keeps us.
 

@@ -57,11 +57,13 @@ TYPES = {
 }
 
 
-def messages(recorded: Recorded) -> Iterator[Message]:
-    """Everything that goes out because of one event."""
+def messages(recorded: Recorded, trace: bytes = b"") -> Iterator[Message]:
+    """Everything that goes out because of one event, with its command's trace context, packed."""
     identity = event_id(recorded.command.command_id, recorded.place)
     envelope, headers = _attributes(recorded, identity)
     key = recorded.session.origin.session_id.encode()
+
+    headers += trace
 
     def message(topic: str, data: bytes) -> Message:
         return Message(topic, key, b"%b%b}" % (envelope, data), headers)
@@ -74,7 +76,9 @@ def messages(recorded: Recorded) -> Iterator[Message]:
     if isinstance(recorded.event, (SessionEscalated, EscalationEvent)):
         yield message(topics.ENGINEER_NOTIFICATIONS, _notification(recorded, data))
     if isinstance(recorded.event, NodeRequested):
-        yield _node_request(recorded, identity, key)
+        yield Message(
+            topics.NODE_REQUESTS, key, _node_request(recorded, identity), JSON_HEADERS + trace
+        )
 
 
 def _asked_of_ticketing(recorded: Recorded) -> tuple[str, str] | None:
@@ -150,7 +154,7 @@ def _notification(recorded: Recorded, data: dict[str, object]) -> bytes:
     )
 
 
-def _node_request(recorded: Recorded, identity: str, key: bytes) -> Message:
+def _node_request(recorded: Recorded, identity: str) -> bytes:
     origin = recorded.session.origin
     value = without_absent(
         {
@@ -162,7 +166,7 @@ def _node_request(recorded: Recorded, identity: str, key: bytes) -> Message:
             "path": path(recorded.walk, _PATH_LIMIT),
         }
     )
-    return Message(topics.NODE_REQUESTS, key, to_json(value), JSON_HEADERS)
+    return to_json(value)
 
 
 JSON_HEADERS = pack([(b"content-type", b"application/json; charset=UTF-8")])

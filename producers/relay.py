@@ -9,6 +9,7 @@ itself says whether it was committed: its number is in the progress topic, or it
 """
 
 import asyncio
+import time
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
@@ -40,12 +41,31 @@ class RelaySettings:
     accept_lost_progress: bool = False
 
 
+@dataclass(slots=True)
+class Tally:
+    """What the relays of this process have come to so far, one after the other.
+
+    ``seconds`` were spent in Kafka transactions; ``rebuilds`` are errors that ended a relay's life.
+    """
+
+    leading: bool = False
+    transactions: int = 0
+    messages: int = 0
+    seconds: float = 0.0
+    rebuilds: int = 0
+    set_aside: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """``stop`` ends the relay after its current intent; ``wake`` tells it that rows were staged."""
+    """``stop`` ends the relay after its current intent; ``wake`` tells it that rows were staged.
+
+    ``tally`` is what the relay tells in return.
+    """
 
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    tally: Tally = field(default_factory=Tally)
 
 
 class ProgressLost(Exception):
@@ -77,6 +97,7 @@ class Relay:
     producer: AIOKafkaProducer
     progress: int
     settled: Intent | None = None
+    tally: Tally = field(default_factory=Tally)
 
     async def recover(self, *, careful: bool = False) -> None:
         """Finish what a predecessor left open: settle it where Kafka has it, else publish it.
@@ -135,8 +156,12 @@ class Relay:
 
     async def publish(self, intent: Intent, *, one_by_one: bool = False) -> None:
         """Commit the intent to Kafka. After this, its number is the shard's progress."""
+        began = time.perf_counter()
         await publish(self.producer, self.kafka, self.shard, intent, one_by_one=one_by_one)
         self.progress = intent.number
+        self.tally.seconds += time.perf_counter() - began
+        self.tally.transactions += 1
+        self.tally.messages += len(intent.rows)
 
     async def _publish_or_set_aside(self, intent: Intent, *, careful: bool) -> None:
         try:
@@ -145,6 +170,7 @@ class Relay:
             _log.error("set aside what Kafka refuses", rows=len(refused.rows), why=refused.why)
             async with begin(self.engine) as tx:
                 await outbox.set_aside(tx, self.shard, refused.rows, refused.why)
+            self.tally.set_aside += len(refused.rows)
             raise
 
 
@@ -156,11 +182,12 @@ async def open_relay(  # noqa: PLR0913 - where, and how
     settings: RelaySettings,
     *,
     careful: bool = False,
+    tally: Tally | None = None,
 ) -> Relay:
     """Fence predecessors, then read the progress, then recover: in this order and no other."""
     producer = await stack.enter_async_context(transactional_producer(kafka, shard))
     progress = await read_progress(kafka, shard)
-    relay = Relay(engine, kafka, shard, settings, producer, progress)
+    relay = Relay(engine, kafka, shard, settings, producer, progress, tally=tally or Tally())
     await relay.recover(careful=careful)
     return relay
 
@@ -176,7 +203,9 @@ async def lead(  # noqa: PLR0913 - where, how, and until when
 ) -> None:
     """Relay until told to stop, or until the first error, which ends this relay's life."""
     async with AsyncExitStack() as stack:
-        relay = await open_relay(stack, engine, kafka, shard, settings, careful=careful)
+        relay = await open_relay(
+            stack, engine, kafka, shard, settings, careful=careful, tally=signals.tally
+        )
         while not signals.stop.is_set():
             signals.wake.clear()
             if not await relay.relay_once():

@@ -104,9 +104,9 @@ def again(reply: bytes) -> bytes:
     return reply.replace(_FIRST, _AGAIN, 1)
 
 
-def message(session_id: str, reply: bytes) -> Message:
-    """The answer as a message."""
-    return Message(topics.REPLIES, session_id.encode(), reply, JSON_HEADERS)
+def message(session_id: str, reply: bytes, trace: bytes = b"") -> Message:
+    """The answer as a message, with the trace context of what it answers, packed."""
+    return Message(topics.REPLIES, session_id.encode(), reply, JSON_HEADERS + trace)
 
 
 def _correlation(asked: Asked) -> dict[str, object]:
