@@ -1,0 +1,23 @@
+"""How fast a count grows."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+
+async def later_rate(count: Callable[[], Awaitable[int]], target: int) -> float:
+    """A second's growth of the count, from a tenth of the target to the target.
+
+    The first tenth is for starting up.
+    """
+    first = await until(count, target // 10)
+    began = time.perf_counter()
+    last = await until(count, target)
+    return (last - first) / (time.perf_counter() - began)
+
+
+async def until(count: Callable[[], Awaitable[int]], target: int) -> int:
+    """Wait until the count has reached the target; return it."""
+    while (counted := await count()) < target:
+        await asyncio.sleep(0.01)
+    return counted
