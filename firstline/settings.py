@@ -45,7 +45,8 @@ class Settings(BaseSettings):
         1_000, ge=1, le=100_000, description="The most records that are applied in a transaction."
     )
     alive_file: Path | None = Field(
-        None, description="A file that the worker touches each second while it polls Kafka."
+        None,
+        description="A file that a worker touches each second while it polls, and a relay while it runs.",
     )
     log_level: str = Field("info", description="debug, info, warning or error.")
     sweep_seconds: float = Field(
