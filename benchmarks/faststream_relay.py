@@ -27,7 +27,7 @@ from storage.outbox import Message
 
 _METADATA = MetaData()
 _TABLE = make_outbox_table(_METADATA, "leased")
-_ROWS = RelaySettings().most_rows
+_ROWS = RelaySettings().bounds.rows
 
 WORKERS = (1, 50)
 """One keeps the order, as our relay does; the other number is for speed."""

@@ -14,7 +14,7 @@ from producers.relay import RelaySettings
 from storage.headers import unpack
 from storage.outbox import Message
 
-_TRANSACTION = RelaySettings().most_rows
+_TRANSACTION = RelaySettings().bounds.rows
 
 Ready = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 """Key, value and headers of a message as Kafka's client wants them."""
