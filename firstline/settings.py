@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     )
     alive_file: Path | None = Field(
         None,
-        description="A file that a worker touches each second while it polls, a relay while it runs.",
+        description="A file that a worker touches each second while it polls; a relay, always.",
     )
     log_level: str = Field("info", description="debug, info, warning or error.")
     sweep_seconds: float = Field(

@@ -35,7 +35,7 @@ class RelaySettings:
     is open in the outbox may go out again.
     """
 
-    bounds: Bounds = Bounds(rows=2_000, bytes=4 * 1024 * 1024)
+    bounds: Bounds = field(default_factory=Bounds)
     idle_seconds: float = 0.02
     accept_lost_progress: bool = False
 

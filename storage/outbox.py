@@ -87,8 +87,8 @@ async def state(tx: Transaction, shard: int) -> ShardState:
 class Bounds:
     """The most that an intent may hold; a single row may have more bytes."""
 
-    rows: int
-    bytes: int
+    rows: int = 2_000
+    bytes: int = 4 * 1024 * 1024
 
 
 async def take(

@@ -14,7 +14,7 @@ from storage.outbox import Bounds, IntentOpen
 from tests.model.bench import AnswerLost, Fuse, Killed
 from tests.model.stage import Stage, fuses, in_queues
 
-_SETTINGS = RelaySettings(Bounds(rows=7, bytes=4 * 1024 * 1024))
+_SETTINGS = RelaySettings(Bounds(rows=7))
 _ALL = 10_000
 
 

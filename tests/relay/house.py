@@ -22,7 +22,7 @@ FENCED = (KafkaError, IllegalOperation)
 """How the client of a relay that was replaced puts it, by the request that is refused first."""
 
 PARTITIONS = 2
-SMALL_INTENTS = RelaySettings(Bounds(rows=8, bytes=4 * 1024 * 1024), idle_seconds=0.005)
+SMALL_INTENTS = RelaySettings(Bounds(rows=8), idle_seconds=0.005)
 TOPICS = ("session-events", "ticketing")
 _KEYS = 5
 
