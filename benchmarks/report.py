@@ -17,7 +17,7 @@ _PACKAGES = (
     "aiokafka", "asyncpg", "faststream", "faststream-outbox", "procrastinate", "pydantic",
     "sqlalchemy", "uvloop",
 )  # fmt: skip
-_AT_LEAST = {
+AT_LEAST = {
     "apply_vs_limit": 0.6,
     "apply_vs_naive": 150,
     "relay_vs_producer": 0.8,
@@ -26,7 +26,7 @@ _AT_LEAST = {
     "end_to_end_vs_apply": 0.5,
     "two_workers_vs_one": 1.5,
 }
-_AT_MOST = {
+AT_MOST = {
     "latency_p50_ms": 15,
     "latency_p99_ms": 50,
     "growth_stored": 1.25,
@@ -37,9 +37,8 @@ _AT_MOST = {
 
 def line(name: str, figure: Figure, raw: Mapping[str, object]) -> str:
     """One row of the table: the figure, its target and whether it is met, and what is behind it."""
-    behind = "  ".join(f"{what} {_shown(value)}" for what, value in raw.items())
-    shown = "none" if figure is None else _shown(figure)
-    return f"{name:<28}{shown:>10}  {_target(name, figure):<16}{behind}"
+    behind = "  ".join(f"{what} {shown(value)}" for what, value in raw.items())
+    return f"{name:<28}{shown(figure):>10}  {_target(name, figure):<16}{behind}"
 
 
 def write(results: Results, *, quick: bool, postgres: str) -> None:
@@ -65,25 +64,28 @@ def write(results: Results, *, quick: bool, postgres: str) -> None:
 
 
 def _target(name: str, figure: Figure) -> str:
-    if name in _AT_LEAST:
-        met = figure is not None and figure >= _AT_LEAST[name]
-        return f"≥ {_AT_LEAST[name]} {'met' if met else 'MISSED'}"
-    if name in _AT_MOST:
-        met = figure is not None and figure <= _AT_MOST[name]
-        return f"≤ {_AT_MOST[name]} {'met' if met else 'MISSED'}"
+    if name in AT_LEAST:
+        met = figure is not None and figure >= AT_LEAST[name]
+        return f"≥ {AT_LEAST[name]} {'met' if met else 'MISSED'}"
+    if name in AT_MOST:
+        met = figure is not None and figure <= AT_MOST[name]
+        return f"≤ {AT_MOST[name]} {'met' if met else 'MISSED'}"
     return ""
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A figure, or several, as people read them."""
     match value:
+        case None:
+            return "none"
         case float():
             return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
         case int():
             return f"{value:,}"
         case Mapping():
-            return " ".join(f"{_shown(name)}:{_shown(part)}" for name, part in value.items())
+            return " ".join(f"{shown(name)}:{shown(part)}" for name, part in value.items())
         case list():
-            return " ".join(_shown(part) for part in value)
+            return " ".join(shown(part) for part in value)
         case _:
             return str(value)
 

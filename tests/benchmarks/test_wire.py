@@ -11,9 +11,10 @@ from benchmarks.statements import mixed, steps
 from benchmarks.workload import catalogue
 from firstline.load import load_file
 
-MOST_ROUND_TRIPS = 30
-MOST_BYTES_SENT_A_STEP = 3_400
-MOST_BYTES_RECEIVED_A_STEP = 1_000
+# A tenth above what was counted when they were set. Who raises one says why in docs/performance.md.
+MOST_ROUND_TRIPS = 18
+MOST_BYTES_SENT_A_STEP = 3_900
+MOST_BYTES_RECEIVED_A_STEP = 450
 MOST_BYTES_SENT_A_COMMAND = 3_600
 
 
@@ -24,7 +25,7 @@ def catalogue_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 async def database_url(
     new_database: Callable[[], AbstractAsyncContextManager[str]], catalogue_file: Path
 ) -> AsyncIterator[str]:
