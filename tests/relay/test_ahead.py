@@ -51,7 +51,7 @@ async def test_bytes_bound_what_is_read_ahead_too(house: House) -> None:
     async with house.relay() as relay:
         intent = await relay.take()
     assert intent is not None
-    assert len(await ahead_of(house, intent, Bounds(rows=8, bytes=20))) == 2
+    assert len(await ahead_of(house, intent, Bounds(rows=8, bytes=20))) == 3
 
 
 async def test_what_was_read_ahead_is_forgotten_where_another_relay_came_between(
