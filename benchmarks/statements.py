@@ -26,13 +26,13 @@ async def steps(database_url: str, sizes: Sequence[int]) -> list[Wire]:
 
 async def mixed(database_url: str, sizes: Sequence[int]) -> list[Wire]:
     """What batches of so many commands of a service desk take."""
-    warm_up = 3_000
-    sent = list(commands(warm_up + sum(sizes)))
+    warm_up = (2_000, 2_000)
+    sent = list(commands(sum(warm_up) + sum(sizes)))
     parts, begun = [], 0
-    for size in (warm_up, *sizes):
+    for size in (*warm_up, *sizes):
         parts.append(sent[begun : begun + size])
         begun += size
-    return (await _counted(database_url, parts))[1:]
+    return (await _counted(database_url, parts))[len(warm_up) :]
 
 
 async def _counted(database_url: str, batches: Sequence[Sequence[Sent]]) -> list[Wire]:

@@ -7,38 +7,32 @@ shares nothing with the client, so that whatever the client sends is counted.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 _READ = 1 << 16
 # The first message of a connection has no type; every other begins with one, and its length.
 _HEAD = 5
+_ASKS_FOR_TLS = 80877103
+_NO_TLS = b"N"
+# A simple query, and the execution of a prepared one.
+_EXECUTES = b"QE"
+# The server is ready for the next query, or for the rows of a COPY.
+_IS_WAITED_FOR = b"ZG"
 
 
 @dataclass(slots=True)
 class Wire:
     """What has gone over a wire so far. ``statements`` counts what was executed, COPY included.
 
-    A round trip is a change from hearing the server to asking it.
+    ``round_trips`` counts what the client has to wait for: the end of a statement, and the leave
+    to send the rows of a COPY.
     """
 
     statements: int = 0
     round_trips: int = 0
     sent: int = 0
     received: int = 0
-    _asking: bool = field(default=False, repr=False)
-
-    def ask(self, size: int) -> None:
-        """Bytes go to the server."""
-        self.sent += size
-        if not self._asking:
-            self.round_trips += 1
-        self._asking = True
-
-    def hear(self, size: int) -> None:
-        """Bytes come from the server."""
-        self.received += size
-        self._asking = False
 
     def reset(self) -> None:
         """Count from here."""
@@ -76,12 +70,11 @@ async def _pass_on_questions(
     unread = bytearray()
     started = False
     while data := await reader.read(_READ):
-        wire.ask(len(data))
+        wire.sent += len(data)
         unread += data
-        if not started:
-            started = _skip_start(unread)
+        started = started or _skip_start(unread)
         if started:
-            wire.statements += _executed(unread)
+            wire.statements += _take_off(unread, _EXECUTES)
         writer.write(data)
         await writer.drain()
     writer.close()
@@ -90,8 +83,14 @@ async def _pass_on_questions(
 async def _pass_on_answers(
     wire: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
+    unread = bytearray()
     while data := await reader.read(_READ):
-        wire.hear(len(data))
+        if not wire.received and data.startswith(_NO_TLS):
+            unread += data[len(_NO_TLS) :]
+        else:
+            unread += data
+        wire.received += len(data)
+        wire.round_trips += _take_off(unread, _IS_WAITED_FOR)
         writer.write(data)
         await writer.drain()
     writer.close()
@@ -103,20 +102,20 @@ def _skip_start(unread: bytearray) -> bool:
         size = int.from_bytes(unread[:4], "big")
         if len(unread) < size:
             return False
-        asks_for_tls = int.from_bytes(unread[4:8], "big") == 80877103
+        asks_for_tls = int.from_bytes(unread[4:8], "big") == _ASKS_FOR_TLS
         del unread[:size]
         if not asks_for_tls:
             return True
     return False
 
 
-def _executed(unread: bytearray) -> int:
-    """Take whole messages off; return how many of them execute something."""
-    executed = 0
+def _take_off(unread: bytearray, kinds: bytes) -> int:
+    """Take whole messages off; return how many of them are of these kinds."""
+    found = 0
     while len(unread) >= _HEAD:
         size = 1 + int.from_bytes(unread[1:_HEAD], "big")
         if len(unread) < size:
             break
-        executed += unread[0] in b"QE"  # a simple query, or the execution of a prepared one
+        found += unread[0] in kinds
         del unread[:size]
-    return executed
+    return found
