@@ -1,7 +1,8 @@
 """The same messages through faststream-outbox: rows of a table to Kafka, at least once.
 
-The topic is the queue's name. It fetches as many rows at once as our relay takes, deletes
-hundreds at once, and has enough workers to keep Kafka's client busy; with more than one, messages change places.
+The topic is the queue's name. It fetches as many rows at once as our relay takes, deletes hundreds
+at once, and has enough workers to keep Kafka's client busy; with more than one, messages change
+places.
 ``python -m benchmarks.faststream_relay WORKERS`` relays until it is told to stop.
 """
 
