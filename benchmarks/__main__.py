@@ -22,7 +22,7 @@ async def main(*, quick: bool) -> None:
         for measure in MEASURES:
             shown = set(results.figures)
             await measure(where, QUICK if quick else FULL, results)
-            for name in results.figures.keys() - shown:
+            for name in [name for name in results.figures if name not in shown]:
                 print(line(name, results.figures[name], results.raw[name]), flush=True)
     write(results, quick=quick, postgres=postgres)
     if not quick:

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from faststream import FastStream
 from faststream.kafka import KafkaBroker
-from faststream_outbox import OutboxBroker, OutboxMessage, make_outbox_table
+from faststream_outbox import OutboxBroker, make_outbox_table
+from faststream_outbox.annotations import OutboxMessage
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import create_async_engine
 

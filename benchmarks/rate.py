@@ -5,6 +5,10 @@ import time
 from collections.abc import Awaitable, Callable
 
 
+# What takes longer stands still.
+_LONGEST_SECONDS = 300
+
+
 async def later_rate(count: Callable[[], Awaitable[int]], target: int) -> float:
     """A second's growth of the count, from a tenth of the target to the target.
 
@@ -17,7 +21,8 @@ async def later_rate(count: Callable[[], Awaitable[int]], target: int) -> float:
 
 
 async def until(count: Callable[[], Awaitable[int]], target: int) -> int:
-    """Wait until the count has reached the target; return it."""
-    while (counted := await count()) < target:  # noqa: ASYNC110 - nobody tells
-        await asyncio.sleep(0.01)
+    """Wait until the count has reached the target; return it. Raises TimeoutError."""
+    async with asyncio.timeout(_LONGEST_SECONDS):
+        while (counted := await count()) < target:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
     return counted
