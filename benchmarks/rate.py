@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-
 # What takes longer stands still.
 _LONGEST_SECONDS = 300
 
