@@ -49,8 +49,8 @@ test: install lint ## Lint, then run every test against real servers
 demo: install ## Watch a support desk at work, on servers that are gone afterwards
 	@$(BIN)/firstline demo
 
-bench: install ## Measure throughput and latency on this machine
-	@$(BIN)/python -m benchmarks
+bench: install ## Measure it all on this machine, side by side with others; QUICK=1 in 3 minutes
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
 audit: ## Look for known faults in the locked packages (needs uv and the network)
 	@command -v uvx >/dev/null || \

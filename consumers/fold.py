@@ -7,7 +7,7 @@ that two starts on one ticket are told apart.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -162,7 +162,7 @@ class _Course:
         )
         parked = self.claims.get(item.command_id) if self.standing.replay else None
         if parked is not None and parked.reply is None:
-            self._answered(replace(parked, reply=reply))
+            self._answered(parked._replace(reply=reply))
         self._send(item.session_id, reply, item.rejected.code, trace_of(item.record.headers))
 
     def discard(self, delivery: Delivery) -> None:

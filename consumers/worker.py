@@ -46,6 +46,8 @@ _DECODE_SECONDS = 0.05
 _SESSION_TIMEOUT_MS = 30_000
 _LONGEST_PAUSE = 5.0
 _COMMIT_EVERY_SECONDS = 1.0
+# How long a fetch waits for the first record; it returns with it at once.
+_PATIENCE_MS = 500
 _DRAIN_SECONDS = 10.0
 _LEAVE_SECONDS = 5.0
 
@@ -197,7 +199,9 @@ class Worker:
         return self._rebalances.consumer
 
     def _make_consumer(self, *names: str, **settings: Any) -> RawConsumer:  # noqa: ANN401
-        consumer = RawConsumer(*names, lanes=self._settings.lanes, **settings)
+        consumer = RawConsumer(
+            *names, lanes=self._settings.lanes, patience_ms=_PATIENCE_MS, **settings
+        )
         self._rebalances.consumer = consumer
         return consumer
 

@@ -65,7 +65,8 @@ class Settings(BaseSettings):
         description="The most commands that may fail for their own sake within a minute.",
     )
     alive_file: Path | None = Field(
-        None, description="A file that the worker touches each second while it polls Kafka."
+        None,
+        description="A file to touch each second: worker, nodes while they poll; a relay, always.",
     )
     log_level: str = Field("info", description="debug, info, warning or error.")
     sweep_seconds: float = Field(

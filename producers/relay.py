@@ -10,6 +10,7 @@ itself says whether it was committed: its number is in the progress topic, or it
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
@@ -22,7 +23,7 @@ from producers.progress import read_progress
 from producers.publish import RowsRefused, publish, transactional_producer
 from storage import outbox
 from storage.database import begin
-from storage.outbox import Intent
+from storage.outbox import Bounds, Intent, Row
 
 _log = structlog.get_logger()
 
@@ -35,8 +36,7 @@ class RelaySettings:
     is open in the outbox may go out again.
     """
 
-    most_rows: int = 2_000
-    most_bytes: int = 4 * 1024 * 1024
+    bounds: Bounds = field(default_factory=Bounds)
     idle_seconds: float = 0.02
     accept_lost_progress: bool = False
 
@@ -98,6 +98,7 @@ class Relay:
     progress: int
     settled: Intent | None = None
     tally: Tally = field(default_factory=Tally)
+    ahead: Sequence[Row] = ()
 
     async def recover(self, *, careful: bool = False) -> None:
         """Finish what a predecessor left open: settle it where Kafka has it, else publish it.
@@ -124,12 +125,20 @@ class Relay:
                 await outbox.forget_progress(tx, self.shard, self.progress)
 
     async def relay_once(self) -> int:
-        """Settle the last intent, take the next and publish it; return how many rows went out."""
+        """Settle the last intent, take the next and publish it; return how many rows went out.
+
+        While Kafka works on this intent, the rows of the next are read, where there is a backlog.
+        """
         intent = await self.take()
         if intent is None:
             return 0
-        await self.publish(intent)
-        self.settled = intent
+        reading = asyncio.ensure_future(self._read_ahead(intent))
+        try:
+            await self.publish(intent)
+            self.settled = intent
+            self.ahead = await reading
+        finally:
+            reading.cancel()
         return len(intent.rows)
 
     async def take(self) -> Intent | None:
@@ -141,11 +150,17 @@ class Relay:
                 tx,
                 self.shard,
                 self.progress,
-                most_rows=self.settings.most_rows,
-                most_bytes=self.settings.most_bytes,
+                self.settings.bounds,
+                self.ahead,
             )
-        self.settled = None
+        self.settled, self.ahead = None, ()
         return taken
+
+    async def _read_ahead(self, intent: Intent) -> Sequence[Row]:
+        if len(intent.rows) < self.settings.bounds.rows:
+            return ()
+        async with begin(self.engine) as tx:
+            return await outbox.read_ahead(tx, self.shard, intent, self.settings.bounds)
 
     async def settle(self) -> None:
         """Close the intent that was published last."""

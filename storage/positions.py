@@ -4,13 +4,12 @@ A position moves in the transaction that holds the effects of the records below 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from storage.database import Transaction
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Partition:
+class Partition(NamedTuple):
     """A partition of a topic, by the topic's full name."""
 
     topic: str
