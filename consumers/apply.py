@@ -18,6 +18,7 @@ from storage import dead_letters, inbox, positions, ticket_events
 from storage import facts as facts_of
 from storage.database import Transaction, begin
 from storage.facts import Facts
+from storage.failpoints import reach, reach_once_sent
 from storage.outbox import Message
 from storage.positions import Partition
 
@@ -57,11 +58,16 @@ async def apply_batch(engine: AsyncEngine, batch: Batch, now: datetime, limits: 
     async with begin(engine) as tx:
         items = _fresh(batch, await positions.move(tx, batch.spans))
         standing = await _claim(tx, items)
+        reach("apply: claimed")
         facts = await _lock(tx, items)
+        reach("apply: locked")
         folded = fold(facts, standing, items, now, limits)
         folded.asked = await _follow(tx, facts, items, now)
         await save(tx, folded, facts, now)
+        reach("apply: saved")
         staged = await stage(tx, folded, facts)
+        reach("apply: staged")
+        reach_once_sent("apply: commit sent")
     _warn_of_nobody_told(folded)
     return _applied(batch, items, folded, staged)
 

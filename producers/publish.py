@@ -10,6 +10,7 @@ from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
 from producers import topics
 from producers.kafka import Kafka, partition_of
+from storage.failpoints import reach
 from storage.headers import unpack
 from storage.outbox import Intent, Message, Row
 
@@ -77,8 +78,10 @@ async def publish(
         else:
             await _send_batches(producer, kafka, intent.rows)
         await progress
+        reach("relay: acked")
         # Every send is awaited: one that fails unawaited would not fail the transaction.
         await producer.commit_transaction()
+    reach("relay: committed")
 
 
 async def _send_batches(producer: AIOKafkaProducer, kafka: Kafka, rows: Sequence[Row]) -> None:
@@ -108,6 +111,7 @@ async def _send_in_order(
     sent.append(await producer.send_batch(batch, topic, partition=partition))
     for acknowledged in sent:
         await acknowledged
+        reach("relay: sending")
 
 
 def _append(batch: object, message: Message) -> bool:

@@ -12,6 +12,8 @@ import asyncpg
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from storage.failpoints import reach_at_first
+
 APPLICATION_NAME = "firstline"
 
 # Nothing that we run takes longer. A statement that waits this long for a lock has met a stopped
@@ -70,7 +72,9 @@ class Transaction:
         Rows get their identity values in the order of ``records``. Without rows, nothing is sent.
         """
         if records:
-            await self.driver.copy_records_to_table(table, columns=columns, records=records)
+            await self.driver.copy_records_to_table(
+                table, columns=columns, records=reach_at_first("apply: in copy", records)
+            )
 
     @classmethod
     async def of(cls, connection: AsyncConnection) -> Self:
