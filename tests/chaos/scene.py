@@ -36,7 +36,11 @@ class NotHealed(Exception):
 
 @dataclass
 class Scene:
-    """Where faults happen. ``others`` are processes beside the one worker that ought to run."""
+    """Where faults happen.
+
+    ``others`` are processes beside the one worker that ought to run; ``recoveries`` are the seconds
+    from the ends of a fault to the answers to commands sent then.
+    """
 
     rng: random.Random
     kafka: Kafka
@@ -45,6 +49,7 @@ class Scene:
     installation: Installation
     client: Client
     others: list[Worker] = field(default_factory=list)
+    recoveries: list[float] = field(default_factory=list)
 
     # Processes
 
@@ -100,8 +105,8 @@ class Scene:
         """Wait until a process has stopped itself."""
         self.until(lambda: is_stopped(worker.pid), "the process runs")
 
-    def until_answered(self) -> float:
-        """Send a command, and return after how many seconds it is answered.
+    def until_answered(self) -> None:
+        """Send a command, and note after how many seconds it is answered.
 
         Whatever worker ended meanwhile is started again. Raises `NotHealed`.
         """
@@ -114,7 +119,7 @@ class Scene:
                 message = f"no answer after {_HEAL_SECONDS:.0f} s\n{self.installation.log_tail()}"
                 raise NotHealed(message)
             self.client.follow()
-        return time.monotonic() - since
+        self.recoveries.append(time.monotonic() - since)
 
     # Looking
 

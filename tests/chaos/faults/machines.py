@@ -25,7 +25,7 @@ def slow_disk(scene: Scene) -> int:
     pids = [server.pid, *(child.pid for child in server.children(recursive=True))]
     tracing = subprocess.Popen(
         [
-            *("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"),
+            *(_tool("strace"), "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"),
             *("-e", f"inject=fsync,fdatasync:delay_enter={_DELAY_US}"),
             *(word for pid in pids for word in ("-p", str(pid))),
         ],
@@ -45,7 +45,7 @@ def cannot_slow_disks() -> str:
     if shutil.which("strace") is None:
         return "strace is missing"
     tried = subprocess.run(
-        ["strace", "-qq", "-o", "/dev/null", "-e", "inject=fsync:delay_enter=1", "true"],
+        [_tool("strace"), *("-qq", "-o", "/dev/null", "-e", "inject=fsync:delay_enter=1", "true")],
         capture_output=True,
         check=False,
     )
@@ -80,7 +80,7 @@ def _small_disk(scene: Scene) -> Iterator[Path]:
     disk = scene.installation.folder.parent / "small"
     disk.mkdir()
     subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MIB}m", "tmpfs", str(disk)], check=True
+        [_tool("mount"), *("-t", "tmpfs", "-o", f"size={_DISK_MIB}m", "tmpfs"), disk], check=True
     )
     try:
         place = disk / "tables"
@@ -93,18 +93,28 @@ def _small_disk(scene: Scene) -> Iterator[Path]:
                 connection.execute(f"alter table {table} set tablespace small")
         yield disk
     finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+        subprocess.run([_tool("umount"), "--lazy", disk], check=True)
 
 
 def cannot_fill_disks() -> str:
     if os.geteuid() != 0:
         return "only root can mount a small disk"
+    if not all(map(shutil.which, ("unshare", "mount", "umount"))):
+        return "unshare, mount or umount is missing"
     allowed = subprocess.run(
-        ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"],
+        [_tool("unshare"), "--mount", _tool("mount"), *("-t", "tmpfs", "tmpfs", "/mnt")],
         capture_output=True,
         check=False,
     )
     return "" if allowed.returncode == 0 else "mounting is not allowed here"
+
+
+def _tool(name: str) -> str:
+    """Where a program of this machine is. Raises `FileNotFoundError`."""
+    path = shutil.which(name)
+    if path is None:
+        raise FileNotFoundError(name)
+    return path
 
 
 def clocks_off(scene: Scene) -> int:

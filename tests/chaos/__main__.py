@@ -1,0 +1,33 @@
+"""`make chaos`: faults on real servers, and what became of what was sent meanwhile."""
+
+import argparse
+import secrets
+import sys
+import time
+
+from tests.chaos import report
+from tests.chaos.faults import FAULTS
+from tests.chaos.figures import totals
+from tests.chaos.run import run
+
+
+def main() -> int:
+    """Return 1 where anything was lost, repeated, misordered or otherwise not as promised."""
+    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
+    parser.add_argument("--seconds", type=float, help="begin no fault after so long")
+    parser.add_argument("--seed", type=int, help="repeat the faults and commands of a run")
+    parser.add_argument("--only", help="faults whose name holds this")
+    parser.add_argument("--report", action="store_true", help=f"write {report.PAGE.name}")
+    told = parser.parse_args()
+    seed = secrets.randbelow(10**4) if told.seed is None else told.seed
+    sys.stdout.write(f"SEED={seed}\n")
+    begun = time.monotonic()
+    faults = [fault for fault in FAULTS if told.only is None or told.only in fault.name]
+    done = run(faults, seed, told.seconds)
+    if told.report:
+        report.write(done.lines, done.skipped, seed, (time.monotonic() - begun) / 60)
+    return 1 if not done.lines or totals(done.lines).harm else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
