@@ -1,5 +1,6 @@
 """Failpoints are where they are said to be, and cost nothing where nothing is armed."""
 
+import asyncio
 import re
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import timeit
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from storage import failpoints
@@ -83,6 +85,38 @@ def test_a_process_is_armed_by_its_environment(action: str, code: int) -> None:
     assert ended.returncode == code
     assert b"failpoint reached" in ended.stdout + ended.stderr
 
+
+async def test_a_commit_that_was_sent_stands_although_nobody_heard_of_it(database_url: str) -> None:
+    """On the event loop of production, which writes at the end of each round."""
+    ended = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", _COMMITTING, database_url],
+        env={"PYTHONPATH": str(_ROOT)},
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    connection = await asyncpg.connect(database_url)
+    async with asyncio.timeout(10):
+        while await connection.fetchval("select to_regclass('committed')") is None:
+            pass
+    await connection.close()
+
+
+_COMMITTING = """
+import sys
+import uvloop
+from storage.database import begin, connect
+from storage.failpoints import arm, reach_once_sent
+
+async def commit():
+    arm("apply: commit sent=kill")
+    async with begin(connect(sys.argv[1])) as tx:
+        await tx.execute("create table committed ()")
+        reach_once_sent("apply: commit sent")
+
+uvloop.run(commit())
+"""
 
 _SAVING = """
 import os
