@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import lru_cache
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
 from producers import topics
+from producers.disconnect import disconnect
 from producers.kafka import Kafka, partition_of
 from storage.failpoints import reach
 from storage.headers import unpack
@@ -17,6 +18,7 @@ from storage.outbox import Intent, Message, Row
 TRANSACTION_SECONDS = 15
 """How long an open transaction of a dead relay may hold back those who read committed records."""
 
+_THROW_AWAY_SECONDS = 1.0
 _BATCH_BYTES = 1_000_000
 OWN_FAULT = (MessageSizeTooLargeError, RecordListTooLargeError)
 """What Kafka answers where a message itself is at fault, not the moment or the deployment."""
@@ -54,7 +56,7 @@ async def transactional_producer(kafka: Kafka, shard: int) -> AsyncIterator[AIOK
             await producer.start()
         yield producer
     finally:
-        await _throw_away(producer)
+        await disconnect(producer, _THROW_AWAY_SECONDS)
 
 
 async def publish(
@@ -148,14 +150,3 @@ async def _partition(producer: AIOKafkaProducer, kafka: Kafka, message: Message)
     topic = kafka.topic(message.topic)
     partitions = len(await producer.partitions_for(topic))
     return topic, 0 if message.key is None else partition_of(message.key, partitions)
-
-
-async def _throw_away(producer: AIOKafkaProducer) -> None:
-    """Close the connections without ending any transaction; `stop` hangs without a broker."""
-    with suppress(Exception):
-        async with asyncio.timeout(1):
-            await producer.stop()
-            return
-    with suppress(Exception):
-        async with asyncio.timeout(1):
-            await producer.client.close()

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 
 from tests.outside.checker import World, check
 from tests.outside.desk import Day
 
 _EVENT_TOPICS = ("session-events", "ticketing", "engineer-notifications")
-_COLUMNS = ("times", "sent", "lost", "repeated", "misordered", "otherwise")
+_KINDS = ("lost", "repeated", "misordered", "otherwise")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,12 @@ class Harm:
     misordered: int = 0
     otherwise: int = 0
 
-    def __sub__(self, before: "Harm") -> "Harm":
-        return Harm(*(getattr(self, one.name) - getattr(before, one.name) for one in fields(Harm)))
+    def since(self, before: "Harm") -> "Harm":
+        """What was done since then; what has healed does not make up for it."""
+        return Harm(*(max(getattr(self, name) - getattr(before, name), 0) for name in _KINDS))
 
     def __bool__(self) -> bool:
-        return any(getattr(self, one.name) for one in fields(Harm))
+        return self != Harm()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,14 @@ class Line:
     why: str = ""
 
     def __str__(self) -> str:
-        harm = self.harm
-        counts = (self.times, self.sent, harm.lost, harm.repeated, harm.misordered, harm.otherwise)
+        counts = (self.times, self.sent, *(getattr(self.harm, name) for name in _KINDS))
         told = "".join(f"{count:>11,}" for count in counts)
         return f"{self.name:<46}{told}{self.recovered_after:>11.1f}"
 
 
-HEADING = f"{'fault':<46}{''.join(f'{one:>11}' for one in _COLUMNS)}{'seconds':>11}"
+HEADING = (
+    f"{'fault':<46}{''.join(f'{one:>11}' for one in ('times', 'sent', *_KINDS))}{'seconds':>11}"
+)
 
 
 def totals(lines: Sequence[Line]) -> Line:
@@ -60,7 +62,7 @@ def totals(lines: Sequence[Line]) -> Line:
         f"{len(lines)} faults",
         sum(line.times for line in lines),
         sum(line.sent for line in lines),
-        Harm(*(sum(getattr(line.harm, one.name) for line in lines) for one in fields(Harm))),
+        Harm(*(sum(getattr(line.harm, name) for line in lines) for name in _KINDS)),
         max((line.recovered_after for line in lines), default=0.0),
     )
 

@@ -85,7 +85,7 @@ def _line(scene: Scene, done: Run, line: Line) -> Line:
     found, said = harm(look(scene.installation), done.days)
     said += [f"a log line holds {one!r}" for one in _PAYLOADS if scene.log_lines(one)]
     new = [one for one in said if one not in done.said]
-    told = found - done.harm
+    told = found.since(done.harm)
     done.harm, done.said = found, set(said)
     why = "\n".join(filter(None, [line.why, *(f"  {one}" for one in new[:_SHOWN])]))
     if why and not told:

@@ -103,6 +103,12 @@ def test_a_report_takes_the_place_of_the_last_one() -> None:
     assert report.with_report(written, [KILLED], ["disk full: no root"], 7, 12) == written
 
 
+def test_the_page_has_a_line_for_every_fault() -> None:
+    _, _, rest = report.PAGE.read_text().partition(report.BEGIN)
+    told, _, _ = rest.partition(report.END)
+    assert [fault.name for fault in FAULTS if fault.name not in told] == []
+
+
 def test_a_report_needs_its_place() -> None:
     with pytest.raises(ValueError, match="lacks the marks"):
         report.with_report("Nothing here.", [KILLED], [], 7, 12)

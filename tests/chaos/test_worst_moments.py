@@ -50,7 +50,10 @@ def test_workers_killed_at_every_point_one_after_another(
 ) -> None:
     plans = [f"{point}=kill@{_HITS.get(point, 2)}" for point in POINTS]
     with _lives(own_installation, plans) as lives, Traffic(client, seed=7):
-        said, _ = lives.communicate(timeout=_LIVES_SECONDS)
+        try:
+            said, _ = lives.communicate(timeout=_LIVES_SECONDS)
+        except subprocess.TimeoutExpired as late:
+            pytest.fail(f"a worker lives on: {late.output!r}")
     ended = [line for line in said.splitlines() if line != "ready"]
     assert ended == [f"{plan} {-signal.SIGKILL}" for plan in plans]
     client.flush()

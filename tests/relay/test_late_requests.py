@@ -158,6 +158,19 @@ async def test_a_late_abort(line: Line, kind: type[Relay], faults: set[str]) -> 
     assert await line.house.faults() == faults
 
 
+async def test_a_producer_that_was_thrown_away_sends_nothing_any_more(line: Line) -> None:
+    """Its sender would make new connections, and send again what was not acknowledged."""
+    kafka = replace(line.house.kafka, bootstrap=line.proxy.bootstrap)
+    before = asyncio.all_tasks()
+    async with publish_module.transactional_producer(kafka, 0) as producer:
+        await producer.begin_transaction()
+        held = line.proxy.hold(Api.PRODUCE)
+        await producer.send(kafka.topic("session-events"), b"value", b"key")
+        await _reached(held)
+    left = [repr(task.get_coro()) for task in asyncio.all_tasks() - before]
+    assert [task for task in left if "Sender" in task] == []
+
+
 def _commits(frame: bytes) -> bool:
     """Of a request to end a transaction: the last byte says how."""
     return frame[-1] == 1

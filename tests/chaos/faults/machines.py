@@ -33,12 +33,19 @@ def slow_disk(scene: Scene) -> int:
         stderr=subprocess.DEVNULL,
     )
     try:
+        scene.until(lambda: _seconds_of_a_commit(scene) > _DELAY_US / 1e6, "commits are quick")
         time.sleep(_SLOW_SECONDS)
-        scene.until(lambda: tracing.poll() is None, "strace ended", 0)
     finally:
         tracing.terminate()
         tracing.wait()
     return 1
+
+
+def _seconds_of_a_commit(scene: Scene) -> float:
+    with scene.database() as connection:
+        begun = time.monotonic()
+        connection.execute("select pg_logical_emit_message(true, 'chaos', '')")
+        return time.monotonic() - begun
 
 
 def cannot_slow_disks() -> str:
