@@ -123,10 +123,15 @@ class Proxy:
         finally:
             self._unplugged = False
 
+    def let_everything_go(self) -> None:
+        """Deliver what is held, and hold or lose nothing more."""
+        self._wanted.clear()
+        while self._all:
+            self._all.pop().let_go()
+
     def close(self) -> None:
         """Let everything go, and everybody."""
-        for caught in self._all:
-            caught.let_go()
+        self.let_everything_go()
         self._run(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)

@@ -74,6 +74,7 @@ def _bring_about(scene: Scene, fault: Fault, done: Run, seed: int) -> Line:
     except (NotInjected, NotHealed, NotReady, TimeoutError) as error:
         why = f"{type(error).__name__}: {error}"
     finally:
+        scene.proxy.let_everything_go()
         scene.end_others()
     done.days += traffic.days
     line = Line(fault.name, times, traffic.sent, Harm(), max(scene.recoveries, default=0.0), why)

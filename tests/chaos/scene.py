@@ -16,9 +16,10 @@ from firstline.servers.ladder import fresh_folder
 from storage.failpoints import VARIABLE, Point
 from tests.chaos.proxy import Proxy
 from tests.outside.client import Client
-from tests.outside.commands import command
+from tests.outside.commands import command, new_id
 from tests.outside.people import CATALOGUE
-from tests.outside.program import Installation, Worker, installed
+from tests.outside.program import PARTITIONS, Installation, Worker, installed
+from tests.outside.wire import partition_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +40,7 @@ class Scene:
     """Where faults happen.
 
     ``others`` are processes beside the one worker that ought to run; ``recoveries`` are the seconds
-    from the ends of a fault to the answers to commands sent then.
+    from the ends of a fault to the last answer to commands sent then, one to each partition.
     """
 
     rng: random.Random
@@ -95,7 +96,7 @@ class Scene:
             if time.monotonic() > until:
                 message = f"{what}: not within {seconds:.0f} s"
                 raise NotInjected(message)
-            time.sleep(0.01)
+            time.sleep(0.03)
 
     def until_ended(self, worker: Worker) -> None:
         """Wait until a process has ended by itself."""
@@ -106,14 +107,15 @@ class Scene:
         self.until(lambda: is_stopped(worker.pid), "the process runs")
 
     def until_answered(self) -> None:
-        """Send a command, and note after how many seconds it is answered.
+        """Send a command to each partition, and note after how many seconds all are answered.
 
         Whatever worker ended meanwhile is started again. Raises `NotHealed`.
         """
-        sent = command("start_adhoc")
         since = time.monotonic()
-        self.client.send(sent)
-        while not self.client.has_answered(sent):
+        sent = [command("start_adhoc", _session_in(number)) for number in range(PARTITIONS)]
+        for one in sent:
+            self.client.send(one)
+        while not all(map(self.client.has_answered, sent)):
             self.installation.must_run()
             if time.monotonic() - since > _HEAL_SECONDS:
                 message = f"no answer after {_HEAL_SECONDS:.0f} s\n{self.installation.log_tail()}"
@@ -180,6 +182,14 @@ def staged(seed: int) -> Iterator[Scene]:
         scene = Scene(random.Random(seed), kafka, postgres, proxy, installation, client)
         stack.callback(scene.end_others)
         yield scene
+
+
+def _session_in(partition: int) -> str:
+    """A new session whose records go into this partition."""
+    while True:
+        session = new_id()
+        if partition_of(session.encode(), PARTITIONS) == partition:
+            return session
 
 
 def _started_as(

@@ -11,6 +11,7 @@ from tests.outside.people import ACME
 _HELD_SECONDS = 25
 """Longer than our statements wait for a lock."""
 _SNAPSHOT_SECONDS = 15
+_SERIALIZABLE_SECONDS = 10
 _BOTH_AWAY_SECONDS = 30
 
 
@@ -91,11 +92,12 @@ def deadlocks(scene: Scene) -> int:
 def serializable(scene: Scene) -> int:
     """Have transactions fail for want of serial order, by the database's default."""
     with scene.database() as connection:
+        before = scene.log_lines("40001")
         _set_isolation(connection, "serializable")
         _end_all(connection)
-        second = scene.another()
-        second.wait_until_ready()
-        time.sleep(10)
+        scene.another().wait_until_ready()
+        scene.until(lambda: scene.log_lines("40001") > before, "no serialization failure")
+        time.sleep(_SERIALIZABLE_SECONDS)
         _set_isolation(connection, "read committed")
         _end_all(connection)
     return 1

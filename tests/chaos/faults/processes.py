@@ -117,6 +117,7 @@ def members_come_and_go(scene: Scene) -> int:
         second.wait_until_ready()
         time.sleep(scene.rng.uniform(0.5, 2))
         second.stop()
+        scene.until_answered()
     return 2
 
 
@@ -128,6 +129,7 @@ def members_die(scene: Scene) -> int:
         second.is_ready(scene.rng.uniform(1, 6))
         time.sleep(scene.rng.uniform(0, 1))
         second.kill()
+    scene.until_answered()
     return 3
 
 
