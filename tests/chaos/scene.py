@@ -77,6 +77,13 @@ class Scene:
         self.others.append(started)
         return started
 
+    def another_instead(self, failpoints: str) -> Worker:
+        """Kill the worker, and start an armed one that nobody starts again; none else runs then."""
+        if self.installation.worker is not None:
+            self.installation.worker.kill()
+            self.installation.worker = None
+        return self.another(failpoints=failpoints)
+
     def end_others(self) -> None:
         """Kill whatever runs beside the worker."""
         while self.others:

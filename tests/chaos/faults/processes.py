@@ -53,10 +53,9 @@ def errors_at_points(scene: Scene) -> int:
 
 def stopped_in_copy(scene: Scene) -> int:
     """Stop a worker inside COPY, where no time-out of Postgres reaches it; another takes over."""
-    stopped = scene.replace_worker(f"apply: in copy=stop@{scene.rng.randint(1, 20)}")
+    stopped = scene.another_instead(f"apply: in copy=stop@{scene.rng.randint(1, 20)}")
     scene.until_stopped(stopped)
     scene.until(lambda: not scene.leases(), "the stopped worker keeps its leases")
-    scene.another()
     scene.until_answered()
     os.kill(stopped.pid, signal.SIGCONT)
     return 1
@@ -79,9 +78,8 @@ def stopped_as_relay(point: Point) -> Inject:
 
 def stopped_beyond_the_session(scene: Scene) -> int:
     """Stop a worker with a batch in its hands until the group gave its partitions to another."""
-    stopped = scene.replace_worker("worker: decoded=stop@3")
-    other = scene.another()
-    other.wait_until_ready()
+    scene.worker()
+    stopped = scene.another(failpoints="worker: decoded=stop@3")
     scene.until_stopped(stopped)
     time.sleep(_SESSION_SECONDS + _LEASE_SECONDS)
     scene.until_answered()
