@@ -113,6 +113,10 @@ class Scene:
         """Wait until a process has stopped itself."""
         self.until(lambda: is_stopped(worker.pid), "the process runs")
 
+    def until_hit(self, point: Point, before: int) -> None:
+        """Wait until an armed point has acted once more than before."""
+        self.until(lambda: self.hits(point) > before, f"{point} is not reached")
+
     def until_answered(self) -> None:
         """Send a command to each partition, and note after how many seconds all are answered.
 

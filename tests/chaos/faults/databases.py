@@ -82,8 +82,7 @@ def deadlocks(scene: Scene) -> int:
         with scene.database(autocommit=False) as connection:
             connection.execute("set deadlock_timeout = '60s'")
             connection.execute("select from accounts where id = %s for update", [ACME])
-            me = connection.info.backend_pid
-            scene.until(lambda pid=me: _keeps_waiting(scene, pid), "nobody waits")  # type: ignore[misc]
+            _until_somebody_waits_for(scene, connection.info.backend_pid)
             connection.execute("select from positions for update")
             connection.rollback()
     return 3
@@ -103,13 +102,10 @@ def serializable(scene: Scene) -> int:
     return 1
 
 
-def _keeps_waiting(scene: Scene, pid: int) -> bool:
-    with scene.database() as connection:
-        row = connection.execute(
-            "select exists (select from pg_stat_activity where %s = any(pg_blocking_pids(pid)))",
-            [pid],
-        ).fetchone()
-    return row == (True,)
+def _until_somebody_waits_for(scene: Scene, pid: int) -> None:
+    question = "select exists (select from pg_stat_activity where %s = any(pg_blocking_pids(pid)))"
+    with scene.database() as looking:
+        scene.until(lambda: looking.execute(question, [pid]).fetchone() == (True,), "nobody waits")
 
 
 def _set_isolation(connection: psycopg.Connection, level: str) -> None:

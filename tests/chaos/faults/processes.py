@@ -46,7 +46,7 @@ def errors_at_points(scene: Scene) -> int:
     for point in points:
         before = scene.hits(point)
         scene.replace_worker(f"{point}=error@{_hit(scene, point)}")
-        scene.until(lambda p=point, n=before: scene.hits(p) > n, f"no error at {point}")  # type: ignore[misc]
+        scene.until_hit(point, before)
         scene.until_answered()
     return len(points)
 
@@ -102,7 +102,7 @@ def blocked(scene: Scene) -> int:
     """Block a worker's event loop in mid-transaction, for longer than its leases last."""
     before = scene.hits("apply: locked")
     scene.replace_worker(f"apply: locked=pause:8@{_hit(scene, 'apply: locked')}")
-    scene.until(lambda: scene.hits("apply: locked") > before, "the worker is not blocked")
+    scene.until_hit("apply: locked", before)
     time.sleep(8)
     return 1
 
