@@ -26,7 +26,8 @@ def main() -> int:
     faults = [fault for fault in FAULTS if re.search(told.only, fault.name)]
     done = run(faults, seed, told.seconds)
     if told.report:
-        report.write(done.lines, done.skipped, seed, (time.monotonic() - begun) / 60)
+        minutes = (time.monotonic() - begun) / 60
+        report.write(f"Seed {seed}, {minutes:.0f} minutes", done.lines, done.skipped)
     return 1 if not done.lines or totals(done.lines).harm else 0
 
 

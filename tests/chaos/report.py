@@ -11,23 +11,19 @@ BEGIN = "<!-- written by make chaos REPORT=1 -->"
 END = "<!-- up to here -->"
 
 
-def write(lines: Sequence[Line], skipped: Sequence[str], seed: int, minutes: float) -> None:
-    """Put the figures between the marks, in place of what stood there."""
-    PAGE.write_text(with_report(PAGE.read_text(), lines, skipped, seed, minutes))
+def write(run: str, lines: Sequence[Line], skipped: Sequence[str]) -> None:
+    """Put the figures of a run, which is named first, in place of those on the page."""
+    PAGE.write_text(with_report(PAGE.read_text(), run, lines, skipped))
 
 
-def with_report(
-    text: str, lines: Sequence[Line], skipped: Sequence[str], seed: int, minutes: float
-) -> str:
+def with_report(text: str, run: str, lines: Sequence[Line], skipped: Sequence[str]) -> str:
     """The page with these figures. Raises `ValueError` where a mark is missing."""
     before, _, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not end:
         msg = f"{PAGE.name} lacks the marks {BEGIN} and {END}"
         raise ValueError(msg)
-    python = platform.python_version()
-    where = f"Seed {seed}, {minutes:.0f} minutes, Python {python}, all on one machine."
-    said = [where, *(f"Not run: {one}." for one in skipped)]
+    where = f"{run}, on Python {platform.python_version()}; all on one machine."
+    said = "\n".join([where, *(f"Not run: {one}." for one in skipped)])
     table = "\n".join(str(line) for line in (HEADING, *lines, totals(lines)))
-    told = "\n".join(said)
-    return f"{before}{BEGIN}\n\n{told}\n\n```text\n{table}\n```\n\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{said}\n\n```text\n{table}\n```\n\n{END}{after}"

@@ -94,13 +94,13 @@ def test_the_exit_code_is_1_where_anything_is_wrong(
 
 def test_a_report_takes_the_place_of_the_last_one() -> None:
     page = f"Before.\n\n{report.BEGIN}\n\nold\n\n{report.END}\n\nAfter.\n"
-    written = report.with_report(page, [KILLED], ["disk full: no root"], 7, 12)
+    written = report.with_report(page, "Seed 7", [KILLED], ["disk full: no root"])
     assert written.startswith("Before.\n")
     assert written.endswith("After.\n")
     assert "old" not in written
     assert str(KILLED) in written
     assert "Not run: disk full: no root." in written
-    assert report.with_report(written, [KILLED], ["disk full: no root"], 7, 12) == written
+    assert report.with_report(written, "Seed 7", [KILLED], ["disk full: no root"]) == written
 
 
 def test_the_page_has_a_line_for_every_fault() -> None:
@@ -111,4 +111,4 @@ def test_the_page_has_a_line_for_every_fault() -> None:
 
 def test_a_report_needs_its_place() -> None:
     with pytest.raises(ValueError, match="lacks the marks"):
-        report.with_report("Nothing here.", [KILLED], [], 7, 12)
+        report.with_report("Nothing here.", "Seed 7", [KILLED], [])
