@@ -6,6 +6,7 @@ import secrets
 import sys
 import time
 
+from firstline.servers import NoServers
 from tests.chaos import report
 from tests.chaos.faults import FAULTS
 from tests.chaos.figures import totals
@@ -24,7 +25,10 @@ def main() -> int:
     sys.stdout.write(f"SEED={seed}\n")
     begun = time.monotonic()
     faults = [fault for fault in FAULTS if re.search(told.only, fault.name)]
-    done = run(faults, seed, told.seconds)
+    try:
+        done = run(faults, seed, told.seconds)
+    except NoServers as missing:
+        sys.exit(str(missing))
     if told.report:
         minutes = (time.monotonic() - begun) / 60
         report.write(f"Seed {seed}, {minutes:.0f} minutes", done.lines, done.skipped)
