@@ -80,6 +80,7 @@ class _Line:
     client: asyncio.StreamWriter
     broker: asyncio.StreamWriter
     asked: dict[int, int] = field(default_factory=dict)
+    over: bool = False
     answered: asyncio.Condition = field(default_factory=asyncio.Condition)
 
 
@@ -196,8 +197,7 @@ class Proxy:
                 continue
             line.asked[correlation] = api
             _write(line.broker, frame)
-            if caught is not None:
-                await _until_answered(line, correlation)
+            if caught is not None and await _is_answered(line, correlation):
                 caught.arrived.set()
         line.broker.close()
 
@@ -215,6 +215,9 @@ class Proxy:
             _write(line.client, frame)
             if caught is not None:
                 caught.arrived.set()
+        async with line.answered:
+            line.over = True
+            line.answered.notify_all()
         line.client.close()
 
     async def _catch(self, api: int, way: Way, frame: bytes) -> Caught | None:
@@ -256,7 +259,9 @@ def _write(writer: asyncio.StreamWriter, frame: bytes) -> None:
         writer.write(_LENGTH.pack(len(frame)) + frame)
 
 
-async def _until_answered(line: _Line, correlation: int) -> None:
+async def _is_answered(line: _Line, correlation: int) -> bool:
+    """Wait until the broker has answered, or has hung up; say whether it has answered."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_ANSWER_SECONDS), line.answered:
-            await line.answered.wait_for(lambda: correlation not in line.asked)
+            await line.answered.wait_for(lambda: line.over or correlation not in line.asked)
+    return correlation not in line.asked

@@ -103,7 +103,7 @@ def test_a_report_takes_the_place_of_the_last_one() -> None:
     assert report.with_report(written, "Seed 7", [KILLED], ["disk full: no root"]) == written
 
 
-def test_the_page_has_a_line_for_every_fault() -> None:
+def test_the_page_tells_of_every_fault_what_came_of_it_or_that_it_was_not_run() -> None:
     _, _, rest = report.PAGE.read_text().partition(report.BEGIN)
     told, _, _ = rest.partition(report.END)
     assert [fault.name for fault in FAULTS if fault.name not in told] == []
