@@ -21,6 +21,7 @@ from storage import dead_letters, inbox, positions, ticket_events
 from storage import facts as facts_of
 from storage.database import Transaction, begin
 from storage.facts import Facts
+from storage.failpoints import reach, reach_once_sent
 from storage.outbox import Message
 from storage.positions import Partition
 
@@ -69,15 +70,20 @@ async def apply_batch(engine: AsyncEngine, batch: Batch, now: datetime, limits: 
         took.step("move")
         standing = await _claim(tx, items)
         took.step("claim")
+        reach("apply: claimed")
         facts = await lock(tx, items)
         took.step("lock")
+        reach("apply: locked")
         folded = fold(facts, standing, items, now, limits)
         folded.asked = await follow_news(tx, facts, items, now)
         took.step("fold")
         await save(tx, folded, facts, now)
         took.step("save")
+        reach("apply: saved")
         staged = await stage(tx, folded, facts)
         took.step("stage")
+        reach("apply: staged")
+        reach_once_sent("apply: commit sent")
     took.step("commit")
     warn_of_nobody_told(folded)
     return _applied(batch, items, folded, staged, took.seconds)

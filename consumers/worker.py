@@ -31,6 +31,7 @@ from consumers.records import DeadLetter, Delivery, Item, Poison, Reason, Record
 from producers import topics
 from producers.kafka import Kafka
 from storage.blockers import watched
+from storage.failpoints import reach
 from storage.positions import Partition, PositionBehind
 
 _log = structlog.get_logger()
@@ -209,6 +210,7 @@ class Worker:
         self._rebalances.idle.clear()
         self._at_hand = records
         try:
+            reach("worker: polled")
             await self._apply_all(records, dict(self.consumer.spans))
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be skipped
             self._rebalances.fail(error)
@@ -265,6 +267,7 @@ class Worker:
 
     async def _apply(self, batch: Batch) -> bool:
         """Apply a batch however long it takes; False where reading starts again elsewhere."""
+        reach("worker: decoded")
         pause = 0.05
         while True:
             if self.failed.done() or self._stopping:
@@ -351,8 +354,10 @@ class Worker:
         if not offsets:
             return
         try:
+            reach("offsets: due")
             async with asyncio.timeout(2):
                 await self.consumer.commit(offsets)
+            reach("offsets: committed")
         except Exception as error:  # noqa: BLE001 - the positions are the truth
             _log.info("offsets not committed", error=type(error).__name__)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import lru_cache
 
 from aiokafka import AIOKafkaProducer
@@ -10,7 +10,9 @@ from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 from aiokafka.producer import sender
 
 from producers import topics
+from producers.disconnect import disconnect
 from producers.kafka import Kafka, partition_of
+from storage.failpoints import reach
 from storage.headers import unpack
 from storage.outbox import Intent, Message, Row
 
@@ -21,6 +23,7 @@ TRANSACTION_SECONDS = 15
 # the client asks again after this long. It takes a few milliseconds; the client's own value of 20
 # was most of what a sender waited for an answer.
 sender.BACKOFF_OVERRIDE = 0.002
+_THROW_AWAY_SECONDS = 1.0
 _BATCH_BYTES = 1_000_000
 OWN_FAULT = (MessageSizeTooLargeError, RecordListTooLargeError)
 """What Kafka answers where a message itself is at fault, not the moment or the deployment."""
@@ -58,7 +61,7 @@ async def transactional_producer(kafka: Kafka, shard: int) -> AsyncIterator[AIOK
             await producer.start()
         yield producer
     finally:
-        await _throw_away(producer)
+        await disconnect(producer, _THROW_AWAY_SECONDS)
 
 
 async def publish(
@@ -81,8 +84,10 @@ async def publish(
         if one_by_one:
             await _send_one_by_one(producer, kafka, intent.rows)
         # Every send is awaited: one that fails unawaited would not fail the transaction.
-        await asyncio.gather(*sent, progress)
+        await asyncio.gather(*map(_acknowledged, sent), progress)
+        reach("relay: acked")
         await producer.commit_transaction()
+    reach("relay: committed")
 
 
 async def _send_batches(
@@ -107,6 +112,11 @@ async def _send_batches(
                 _append(batch, message)
         sent.append(await producer.send_batch(batch, topic, partition=partition))
     return sent
+
+
+async def _acknowledged(sent: Awaitable[object]) -> None:
+    await sent
+    reach("relay: sending")
 
 
 def _append(batch: object, message: Message) -> bool:
@@ -143,14 +153,3 @@ async def _partition(producer: AIOKafkaProducer, kafka: Kafka, message: Message)
     topic = kafka.topic(message.topic)
     partitions = len(await producer.partitions_for(topic))
     return topic, 0 if message.key is None else partition_of(message.key, partitions)
-
-
-async def _throw_away(producer: AIOKafkaProducer) -> None:
-    """Close the connections without ending any transaction; `stop` hangs without a broker."""
-    with suppress(Exception):
-        async with asyncio.timeout(1):
-            await producer.stop()
-            return
-    with suppress(Exception):
-        async with asyncio.timeout(1):
-            await producer.client.close()

@@ -23,6 +23,7 @@ from producers.progress import read_progress
 from producers.publish import RowsRefused, publish, transactional_producer
 from storage import outbox
 from storage.database import begin
+from storage.failpoints import reach
 from storage.outbox import Bounds, Intent, Row
 
 _log = structlog.get_logger()
@@ -132,6 +133,7 @@ class Relay:
         intent = await self.take()
         if intent is None:
             return 0
+        reach("relay: taken")
         reading = asyncio.ensure_future(self._read_ahead(intent))
         try:
             await self.publish(intent)
@@ -201,6 +203,7 @@ async def open_relay(  # noqa: PLR0913 - where, and how
 ) -> Relay:
     """Fence predecessors, then read the progress, then recover: in this order and no other."""
     producer = await stack.enter_async_context(transactional_producer(kafka, shard))
+    reach("relay: fenced")
     progress = await read_progress(kafka, shard)
     relay = Relay(engine, kafka, shard, settings, producer, progress, tally=tally or Tally())
     await relay.recover(careful=careful)

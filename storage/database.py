@@ -13,6 +13,8 @@ import asyncpg
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from storage.failpoints import reach_at_first
+
 APPLICATION_NAME = "firstline"
 
 # Nothing that we run takes longer. A statement that waits this long for a lock has met a stopped
@@ -89,7 +91,9 @@ class Transaction:
         Rows get their identity values in the order of ``records``. Without rows, nothing is sent.
         """
         if records:
-            await self.driver.copy_records_to_table(table, columns=columns, records=records)
+            await self.driver.copy_records_to_table(
+                table, columns=columns, records=reach_at_first("apply: in copy", records)
+            )
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
