@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 PYTHON_VERSION_IS_FINE := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help install lock lint test demo bench up down
+.PHONY: help install lock lint test chaos demo bench audit up down
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -46,11 +46,20 @@ lint: install ## Check style, formatting, types and the direction of imports
 test: install lint ## Lint, then run every test against real servers
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+chaos: install ## Break everything that can break, and count what was lost, repeated or misordered
+	@$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(REPORT),--report)
+
 demo: install ## Watch a support desk at work, on servers that are gone afterwards
 	@$(BIN)/firstline demo
 
-bench: install ## Measure throughput and latency on this machine
-	@$(BIN)/python -m benchmarks
+bench: install ## Measure it all on this machine, side by side with others; QUICK=1 in 3 minutes
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+audit: ## Look for known faults in the locked packages (needs uv and the network)
+	@command -v uvx >/dev/null || \
+		{ echo "make audit needs uv: install it (pip install uv)." >&2; exit 1; }
+	uvx pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
 
 # Docker where an engine answers, else servers of this user's own and a worker beside them.
 up: ## Start Kafka, Postgres and a worker that stay

@@ -1,5 +1,35 @@
-"""``python -m benchmarks``."""
+"""``python -m benchmarks [--quick]``: all measures, as a table and in ``latest.json``."""
 
-from benchmarks.apply import main
+import argparse
+import asyncio
 
-main()
+import asyncpg
+
+from benchmarks.installation import site
+from benchmarks.measures import MEASURES, Results
+from benchmarks.plots import draw
+from benchmarks.report import line, write
+from benchmarks.sizes import FULL, QUICK
+
+
+async def main(*, quick: bool) -> None:
+    """Measure, and show each figure as soon as it is there."""
+    results = Results()
+    async with site() as where:
+        server = await asyncpg.connect(where.servers.database_url)
+        postgres = await server.fetchval("show server_version")
+        await server.close()
+        for measure in MEASURES:
+            shown = set(results.figures)
+            await measure(where, QUICK if quick else FULL, results)
+            for name in [name for name in results.figures if name not in shown]:
+                print(line(name, results.figures[name], results.raw[name]), flush=True)
+    write(results, quick=quick, postgres=postgres)
+    if not quick:
+        draw(results)
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    arguments.add_argument("--quick", action="store_true", help="smaller, in under 3 minutes")
+    asyncio.run(main(quick=arguments.parse_args().quick))

@@ -1,44 +1,48 @@
-"""How many commands a second one worker process applies, from Kafka to committed."""
+"""How many commands a second workers apply, from Kafka to committed, replies and events staged."""
 
-import asyncio
-import time
+from contextlib import ExitStack
 
 import asyncpg
 
-from benchmarks.installation import Installation, installation
+from benchmarks.installation import Installation
+from benchmarks.rate import later_rate
 from benchmarks.workload import commands
+from producers.topics import CHAT_COMMANDS
 
 
-async def applied_per_second(installed: Installation, count: int) -> float:
-    """Commands a second over the middle of ``count`` commands that wait in the topic.
+async def applied_per_second(
+    installed: Installation, count: int, *, workers: int = 1, seed: int = 1, **environ: str
+) -> float:
+    """Commands a second of so many workers without a relay; all of ``count`` wait in the topic.
 
-    The clock runs from a tenth to the whole, so that starting up does not count.
+    Every command must have been accepted.
     """
-    await installed.append("commands.chat", list(commands(count)))
-    connection = await asyncpg.connect(installed.servers.database_url)
-    try:
-        with installed.worker("--no-relay"):
-            first = await _wait_for(connection, count // 10)
-            began = time.perf_counter()
-            await _wait_for(connection, count)
-            seconds = time.perf_counter() - began
-        replies = await connection.fetchval("select count(*) from outbox where topic = 'replies'")
-        assert replies == count, f"{replies} replies to {count} commands"
-        return (count - first) / seconds
-    finally:
-        await connection.close()
+    async with installed.connected() as connection:
+        before = await applied(connection)
+        await installed.append(CHAT_COMMANDS, list(commands(count, seed)))
+
+        async def since() -> int:
+            return await applied(connection) - before
+
+        with ExitStack() as stack:
+            for _ in range(workers):
+                stack.enter_context(installed.worker("--no-relay", **environ))
+            rate = await later_rate(since, count)
+        await assert_all_accepted(connection, before + count)
+    return rate
 
 
-async def _wait_for(connection: asyncpg.Connection, count: int) -> int:
-    while True:
-        applied = await connection.fetchval("select coalesce(sum(next_offset), 0) from positions")
-        if applied >= count:
-            return int(applied)
-        await asyncio.sleep(0.01)
+async def applied(connection: asyncpg.Connection) -> int:
+    """How many commands are applied and committed."""
+    return int(await connection.fetchval("select coalesce(sum(next_offset), 0) from positions"))
 
 
-def main(count: int = 100_000) -> None:
-    """Print the figure."""
-    with installation() as installed:
-        rate = asyncio.run(applied_per_second(installed, count))
-    print(f"{count:,} commands applied by one worker at {rate:,.0f} commands/s")
+async def assert_all_accepted(connection: asyncpg.Connection, count: int) -> None:
+    """Fail unless so many commands were answered, and every one of them accepted."""
+    outcomes = await connection.fetch(
+        """
+        select convert_from(reply, 'UTF8')::json->>'outcome', count(*) from inbox
+        where reply is not null group by 1
+        """
+    )
+    assert dict(outcomes) == {"accepted": count}, f"{dict(outcomes)} of {count}"

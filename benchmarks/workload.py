@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _INTERLEAVED = 200
+_FEWEST_STEPS = 2
+_MOST_STEPS = 10
+_QUESTION = "Does the light on the front of the device blink?"
 ACCOUNT = "0b6e2f6c-0000-4000-8000-000000000001"
 FLOW = "0b6e2f6c-0000-4000-8000-000000000002"
+LONG_FLOW = "0b6e2f6c-0000-4000-8000-000000000003"
 USERS = [f"0b6e2f6c-0000-4000-8000-0000000001{number:02d}" for number in range(20)]
 
 
@@ -49,9 +53,69 @@ def catalogue() -> dict[str, object]:
                 "title": "Reset",
                 "category": "email",
                 "start": "n1",
-                "nodes": {"n1": {"type": "resolve", "text": "Done"}},
-            }
+                "nodes": _questions(_MOST_STEPS),
+            },
+            {
+                "id": LONG_FLOW,
+                "account_id": ACCOUNT,
+                "version": 1,
+                "title": "Reset everything",
+                "category": "email",
+                "start": "n1",
+                "nodes": _questions(500),
+            },
         ],
+    }
+
+
+def start(session_id: str) -> Sent:
+    """The start of a session on the long flow."""
+    return _of_long_flow(
+        session_id, 0, type="start_flow", ticket_id=session_id, ticket_kind="psa", flow_id=LONG_FLOW
+    )
+
+
+def step(session_id: str, number: int) -> Sent:
+    """The step of the long flow with this number, from 1."""
+    return _of_long_flow(
+        session_id,
+        number,
+        type="record_step",
+        node_id=f"n{number}",
+        question=_QUESTION,
+        answer="Yes",
+        option_id="y",
+    )
+
+
+def _of_long_flow(session_id: str, place: int, **fields: str) -> Sent:
+    body = {
+        "command_id": str(uuid.uuid5(uuid.UUID(session_id), str(place))),
+        "session_id": session_id,
+        "account_id": ACCOUNT,
+        "actor_id": USERS[0],
+        **fields,
+    }
+    return Sent(session_id.encode(), json.dumps(body).encode())
+
+
+def _questions(count: int) -> dict[str, object]:
+    """Questions one after the other, of which any number may be answered before the end."""
+    questions: dict[str, object] = {
+        f"n{number}": {
+            "type": "question",
+            "text": _QUESTION,
+            "options": [
+                {"id": "y", "label": "Yes", "next": f"n{number + 1}"},
+                {"id": "n", "label": "No", "next": "done"},
+            ],
+        }
+        for number in range(1, count + 1)
+    }
+    last = f"n{count + 1}"
+    return questions | {
+        last: {"type": "escalate", "text": "Somebody will call.", "reason_category": "network"},
+        "done": {"type": "resolve", "text": "Restart the device."},
     }
 
 
@@ -84,11 +148,11 @@ def _session(chance: random.Random) -> Iterator[Sent]:
         return Sent(session_id.encode(), json.dumps(body).encode())
 
     yield command("start_flow", ticket_id=session_id[:18], ticket_kind="psa", flow_id=FLOW)
-    for step in range(chance.randint(2, 10)):
+    for step in range(1, chance.randint(_FEWEST_STEPS, _MOST_STEPS) + 1):
         yield command(
             "record_step",
             node_id=f"n{step}",
-            question="Does the light on the front of the device blink?",
+            question=_QUESTION,
             answer=chance.choice(("Yes", "No", "It does now")),
             option_id="y",
         )

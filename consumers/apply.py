@@ -8,16 +8,20 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from consumers import letters
 from consumers.fold import Folded, Standing, fold
 from consumers.news import follow
 from consumers.records import Delivery, Discarded, Heard, Item, Poison, Refused
 from consumers.save import save, stage
+from consumers.stopwatch import Stopwatch
+from consumers.trace import trace_of
 from domain.context import Limits
 from domain.events import SessionEscalated
 from storage import dead_letters, inbox, positions, ticket_events
 from storage import facts as facts_of
 from storage.database import Transaction, begin
 from storage.facts import Facts
+from storage.failpoints import reach, reach_once_sent
 from storage.outbox import Message
 from storage.positions import Partition
 
@@ -29,21 +33,27 @@ class Batch:
     """Decoded records in order, and the stretch of each partition that they come from.
 
     A span runs from where reading went on to past the last record read: offsets in between that
-    hold no record, as of aborted transactions, belong to it.
+    hold no record, as of aborted transactions, belong to it. Decoding took ``seconds``.
     """
 
     items: Sequence[Item]
     spans: Mapping[Partition, range]
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a batch came to. ``repeated`` counts records that had been applied before."""
+    """What a batch came to. ``repeated`` counts records that had been applied before.
+
+    ``codes`` counts replies by what they were, ``seconds`` is how long each step took.
+    """
 
     records: int = 0
     repeated: int = 0
     messages: int = 0
     letters: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 async def apply_batch(engine: AsyncEngine, batch: Batch, now: datetime, limits: Limits) -> Applied:
@@ -54,16 +64,29 @@ async def apply_batch(engine: AsyncEngine, batch: Batch, now: datetime, limits: 
     and `storage.positions.PositionBehind`: then nothing happened, or the commit is in doubt and
     the same batch may be applied again.
     """
+    took = Stopwatch()
     async with begin(engine) as tx:
         items = _fresh(batch, await positions.move(tx, batch.spans))
+        took.step("move")
         standing = await _claim(tx, items)
+        took.step("claim")
+        reach("apply: claimed")
         facts = await lock(tx, items)
+        took.step("lock")
+        reach("apply: locked")
         folded = fold(facts, standing, items, now, limits)
         folded.asked = await follow_news(tx, facts, items, now)
+        took.step("fold")
         await save(tx, folded, facts, now)
+        took.step("save")
+        reach("apply: saved")
         staged = await stage(tx, folded, facts)
+        took.step("stage")
+        reach("apply: staged")
+        reach_once_sent("apply: commit sent")
+    took.step("commit")
     warn_of_nobody_told(folded)
-    return _applied(batch, items, folded, staged)
+    return _applied(batch, items, folded, staged, took.seconds)
 
 
 def _fresh(batch: Batch, before: Mapping[Partition, int]) -> list[Item]:
@@ -103,17 +126,17 @@ async def follow_news(
     tx: Transaction, facts: Facts, items: Sequence[Item], now: datetime
 ) -> list[Message]:
     """Take in the news of tickets, and return the commands that they ask for."""
-    news = [item.news for item in items if isinstance(item, Heard)]
-    if not news:
+    told = [(item.news, trace_of(item.record.headers)) for item in items if isinstance(item, Heard)]
+    if not told:
         return []
     names = {
-        (one.account_id, one.provider, one.event_id)
-        for one in news
-        if one.account_id in facts.accounts
+        (news.account_id, news.provider, news.event_id)
+        for news, _ in told
+        if news.account_id in facts.accounts
     }
     before = await ticket_events.heard(tx, names)
     await ticket_events.save(tx, names - before, now)
-    return follow(facts, news, before)
+    return follow(facts, told, before)
 
 
 def _looked_at(items: Sequence[Item]) -> set[str]:
@@ -136,10 +159,14 @@ def warn_of_nobody_told(folded: Folded) -> None:
             )
 
 
-def _applied(batch: Batch, items: Sequence[Item], folded: Folded, staged: int) -> Applied:
+def _applied(
+    batch: Batch, items: Sequence[Item], folded: Folded, staged: int, seconds: Mapping[str, float]
+) -> Applied:
     return Applied(
         len(items),
         len(batch.items) - len(items),
         staged,
-        Counter(type(letter).__name__ for letter in folded.letters),
+        Counter(letters.reason(letter).value for letter in folded.letters),
+        folded.codes(),
+        seconds,
     )

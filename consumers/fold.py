@@ -4,15 +4,17 @@ What sessions share, a ticket's state or the active session on it, moves along w
 that two starts on one ticket are told apart.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
 from consumers.letters import Letter, claim
 from consumers.moves import audit, move
 from consumers.records import DeadLetter, Delivery, Discarded, Item, Poison, Refused
+from consumers.trace import trace_of
 from domain.built_walks import shown
 from domain.commands import Command, HandBack, Intake, MoveTicket, Start, StartFlow, StartProposal
 from domain.context import Context, Limits, Walkable
@@ -37,11 +39,16 @@ _DISCARDED = Rejected(
 )
 
 
+ACCEPTED, NO_KNOWLEDGE, DUPLICATE = "accepted", "aborted_no_kb", "duplicate"
+"""What a reply was, where it was no rejection."""
+
+
 @dataclass(slots=True)
 class Folded:
     """Everything that a batch comes to: what to save, and what to send.
 
-    ``answered`` are claims that were parked until now.
+    ``answered`` are claims that were parked until now. ``others`` counts the replies that did not
+    accept; ``traces`` are the trace contexts of those commands that came with one.
     """
 
     recorded: list[Recorded] = field(default_factory=list)
@@ -51,6 +58,16 @@ class Folded:
     letters: list[Letter] = field(default_factory=list)
     audit: list[AuditEntry] = field(default_factory=list)
     asked: list[Message] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+    traces: dict[str, bytes] = field(default_factory=dict)
+
+    def codes(self) -> Counter[str]:
+        """How many replies there are of what kind: outcome, rejection's code, or duplicate."""
+        return self.others + Counter({ACCEPTED: len(self.replies) - self.others.total()})
+
+    def trace(self, command_id: str) -> bytes:
+        """The trace context of a command that took effect, packed."""
+        return self.traces.get(command_id, b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +125,17 @@ class _Course:
         command = delivery.command
         known = self.claims.get(command.command_id)
         if known is not None and known.digest != delivery.digest:
-            self._reply(command.session_id, self._rejected(delivery, _REUSED))
+            self._reply(delivery, self._rejected(delivery, _REUSED), _REUSED.code)
         elif known is not None and known.reply is not None:
-            self._reply(command.session_id, replies.again(known.reply))
+            self._reply(delivery, replies.again(known.reply), DUPLICATE)
         elif poison is not None:
             self._park(poison, delivery)
         elif self._waits(command, known):
             self._park(delivery, delivery)
         else:
-            reply = self._apply(delivery)
+            reply, code = self._apply(delivery)
             self._claim(delivery, reply)
-            self._reply(command.session_id, reply)
+            self._reply(delivery, reply, code)
 
     def _waits(self, command: Command, known: Claim | None) -> bool:
         if self.standing.replay:
@@ -145,28 +162,28 @@ class _Course:
         )
         parked = self.claims.get(item.command_id) if self.standing.replay else None
         if parked is not None and parked.reply is None:
-            self._answered(replace(parked, reply=reply))
-        self._reply(item.session_id, reply)
+            self._answered(parked._replace(reply=reply))
+        self._send(item.session_id, reply, item.rejected.code, trace_of(item.record.headers))
 
     def discard(self, delivery: Delivery) -> None:
         """Tell the sender that the command was given up; what is answered already stays so."""
         known = self.claims.get(delivery.command.command_id)
         if known is not None and known.reply is not None:
-            reply = replies.again(known.reply)
+            self._reply(delivery, replies.again(known.reply), DUPLICATE)
         else:
             reply = self._rejected(delivery, _DISCARDED)
             self._claim(delivery, reply)
-        self._reply(delivery.command.session_id, reply)
+            self._reply(delivery, reply, _DISCARDED.code)
 
-    def _apply(self, delivery: Delivery) -> bytes:
-        """Decide one command, move the facts by its events, and return its answer."""
+    def _apply(self, delivery: Delivery) -> tuple[bytes, str]:
+        """Decide one command, move the facts by its events; return its answer and what it is."""
         command = delivery.command
         context = self._context(command)
         decision = decide(self.facts.session(command.session_id), command, context)
         if isinstance(decision, Rejected):
-            return self._rejected(delivery, decision)
+            return self._rejected(delivery, decision), decision.code
         if isinstance(decision, NoKnowledge):
-            return replies.no_knowledge(_asked(command), self.now)
+            return replies.no_knowledge(_asked(command), self.now), NO_KNOWLEDGE
         actor = acting(command, context.user)
         if actor is None:
             msg = "a command was accepted from nobody"
@@ -178,7 +195,7 @@ class _Course:
                 self.folded.audit.append(entry)
         session = self.facts.session(command.session_id)
         found = context.candidates if isinstance(command, Intake) else ()
-        return replies.accepted(_asked(command), self._view(session), found, self.now)
+        return replies.accepted(_asked(command), self._view(session), found, self.now), ACCEPTED
 
     def _context(self, command: Command) -> Context:
         facts, account_id = self.facts, command.account_id
@@ -244,8 +261,16 @@ class _Course:
         self.claims[claimed.command_id] = claimed
         self.folded.answered.append(claimed)
 
-    def _reply(self, session_id: str, reply: bytes) -> None:
-        self.folded.replies.append(replies.message(session_id, reply))
+    def _reply(self, delivery: Delivery, reply: bytes, code: str) -> None:
+        command, trace = delivery.command, trace_of(delivery.record.headers)
+        if trace:
+            self.folded.traces[command.command_id] = trace
+        self._send(command.session_id, reply, code, trace)
+
+    def _send(self, session_id: str, reply: bytes, code: str, trace: bytes) -> None:
+        self.folded.replies.append(replies.message(session_id, reply, trace))
+        if code != ACCEPTED:  # most are, and are not worth a count each
+            self.folded.others[code] += 1
 
 
 def _asked(command: Command) -> replies.Asked:

@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumers.node_drafts import Unusable, made, unavailable
-from domain.built_nodes import BuiltNode
+from domain.built_nodes import AI_UNAVAILABLE, BuiltNode
 from integrations.generator import (
     Generated,
     Generator,
@@ -55,6 +55,19 @@ class GeneratingSettings:
     budget: Budget = field(default_factory=lambda: Budget(2_000, 20_000_000))
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a request came to. ``usage`` is what was paid, None where nobody was."""
+
+    node: BuiltNode
+    usage: Usage | None
+
+    @property
+    def unavailable(self) -> bool:
+        """Whether the node stands in for one that could not be generated."""
+        return self.node.reason_category == AI_UNAVAILABLE
+
+
 class Generating:
     """Answers requests for nodes. ``holder`` is who claims them; nobody else claims as that."""
 
@@ -64,7 +77,7 @@ class Generating:
         generator: Generator,
         holder: str,
         settings: GeneratingSettings,
-        on_served: Callable[[], None] = lambda: None,
+        on_served: Callable[[Served], None] = lambda _: None,
     ) -> None:
         self._engine = engine
         self._generator = generator
@@ -72,15 +85,16 @@ class Generating:
         self._settings = settings
         self._on_served = on_served
 
-    async def answer(self, asked: Asked) -> None:
+    async def answer(self, asked: Asked, trace: bytes = b"") -> None:
         """See to it that the request has a result, however long that takes.
 
+        ``trace`` is the trace context of its record, packed, and goes on to what serves the node.
         Raises what says that the deployment is wrong.
         """
         pause = _SHORTEST_PAUSE
         while True:
             try:
-                held = await self.answer_once(asked)
+                held = await self.answer_once(asked, trace)
             except Exception as error:
                 if classify(error) is Fault.STOP:
                     raise
@@ -92,7 +106,7 @@ class Generating:
                 return
             await asyncio.sleep(min(max(held, _SHORTEST_PAUSE), 1.0))
 
-    async def answer_once(self, asked: Asked) -> float | None:
+    async def answer_once(self, asked: Asked, trace: bytes = b"") -> float | None:
         """Answer the request, unless it is: how many seconds another has it, None where done."""
         claimant = Claimant(self._holder, str(uuid4()), self._settings.seconds + _STORING_SECONDS)
         async with begin(self._engine) as tx:
@@ -105,9 +119,9 @@ class Generating:
                 return None
             problem = search.Problem(claimed.account_id, claimed.problem_text, claimed.category)
             articles = await search.articles(tx, problem, _ARTICLES)
-        node, usage = await self._generate(asked, claimed, articles)
-        await self._store(asked, claimed, node, usage)
-        self._on_served()
+        served = await self._generate(asked, claimed, articles)
+        await self._store(asked, claimed, served, trace)
+        self._on_served(served)
         return None
 
     async def let_go(self) -> None:
@@ -117,18 +131,18 @@ class Generating:
 
     async def _generate(
         self, asked: Asked, claimed: Claimed, articles: Sequence[search.FoundArticle]
-    ) -> tuple[BuiltNode, Usage | None]:
+    ) -> Served:
         """The node, or what stands in for it, and what was paid."""
         node_id = str(uuid4())
         if not claimed.within_budget:
             _log.warning("an account's budget is used up", account_id=claimed.account_id)
-            return unavailable(node_id), None
+            return Served(unavailable(node_id), None)
         usage: Usage | None = None
         try:
             generated = await self._call(_request(asked, claimed, articles, self._settings))
             usage = generated.usage
             cited = {article.id for article in articles}
-            return made(generated.draft, node_id, cited), usage
+            return Served(made(generated.draft, node_id, cited), usage)
         except Unusable as error:
             why = str(error)
         except Unavailable as error:
@@ -138,24 +152,26 @@ class Generating:
         except Exception as error:  # noqa: BLE001 - a session must not wait for what failed
             why = f"the generator failed: {type(error).__name__}"
         _log.warning("no node was generated", request_id=asked.request_id, why=why)
-        return unavailable(node_id), usage
+        return Served(unavailable(node_id), usage)
 
     async def _call(self, request: NodeRequest) -> Generated:
         async with asyncio.timeout(self._settings.seconds):
             return await self._generator.generate(request, idempotency_key=request.request_id)
 
-    async def _store(
-        self, asked: Asked, claimed: Claimed, node: BuiltNode, usage: Usage | None
-    ) -> None:
+    async def _store(self, asked: Asked, claimed: Claimed, served: Served, trace: bytes) -> None:
         """Store the result and stage what serves it: at once or, as it was paid, until it is."""
         pause = _SHORTEST_PAUSE
         while True:
             try:
                 async with begin(self._engine) as tx:
-                    if await node_results.store(tx, asked.request_id, claimed.claim_id, node):
-                        await outbox.stage(tx, [_serve(asked, claimed, node)], MESSAGE_LIMIT)
-                    if usage is not None:
-                        await node_results.add_usage(tx, asked.request_id, claimed, _spent(usage))
+                    if await node_results.store(
+                        tx, asked.request_id, claimed.claim_id, served.node
+                    ):
+                        serving = _serve(asked, claimed, served.node, trace)
+                        await outbox.stage(tx, [serving], MESSAGE_LIMIT)
+                    if served.usage is not None:
+                        spent = _spent(served.usage)
+                        await node_results.add_usage(tx, asked.request_id, claimed, spent)
             except Exception as error:
                 if classify(error) not in {Fault.AGAIN, Fault.WAIT}:
                     raise
@@ -192,7 +208,7 @@ def _spent(usage: Usage) -> Spent:
     return Spent(usage.model, usage.input_tokens, usage.output_tokens, usage.cost_microdollars)
 
 
-def _serve(asked: Asked, claimed: Claimed, node: BuiltNode) -> Message:
+def _serve(asked: Asked, claimed: Claimed, node: BuiltNode, trace: bytes) -> Message:
     """The command that serves the node. Its id follows from the request, so that it is one."""
     command = {
         "type": "serve_node",
@@ -202,6 +218,5 @@ def _serve(asked: Asked, claimed: Claimed, node: BuiltNode) -> Message:
         "request_id": asked.request_id,
         "node": drawn(node),
     } | without_absent({"correlation": claimed.correlation})
-    return Message(
-        topics.INTERNAL_COMMANDS, claimed.session_id.encode(), to_json(command), JSON_HEADERS
-    )
+    key, headers = claimed.session_id.encode(), JSON_HEADERS + trace
+    return Message(topics.INTERNAL_COMMANDS, key, to_json(command), headers)

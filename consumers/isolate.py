@@ -150,12 +150,11 @@ def _partition(item: Item) -> Partition:
 
 
 def _sum(*parts: Applied) -> Applied:
-    letters: Counter[str] = Counter()
-    for part in parts:
-        letters.update(part.letters)
     return Applied(
         sum(part.records for part in parts),
         sum(part.repeated for part in parts),
         sum(part.messages for part in parts),
-        letters,
+        sum((part.letters for part in parts), Counter()),
+        sum((part.codes for part in parts), Counter()),
+        {name: sum(part.seconds[name] for part in parts) for name in parts[0].seconds},
     )

@@ -37,6 +37,17 @@ def row(letter: Letter) -> DeadLetterRow:
             return _row(record, Reason.PARKED, _BEHIND, letter)
 
 
+def reason(letter: Letter) -> Reason:
+    """Why it is kept."""
+    match letter:
+        case DeadLetter(reason=reason):
+            return reason
+        case Poison():
+            return Reason.POISON
+        case Delivery():
+            return Reason.PARKED
+
+
 def claim(delivery: Delivery, reply: bytes | None) -> Claim:
     """The command's row in the inbox; without a reply it is parked."""
     command = delivery.command
@@ -46,7 +57,8 @@ def claim(delivery: Delivery, reply: bytes | None) -> Claim:
 def read_again(letter: Kept) -> Decoded | Heard:
     """Decode what was kept, as it was edited. It keeps the hash of the bytes that it came as."""
     value = letter.value if letter.edited is None else letter.edited
-    record = _KeptRecord(letter.topic, letter.partition, letter.offset, letter.key, value)
+    headers = tuple((name.decode(), value) for name, value in letter.headers)
+    record = _KeptRecord(letter.topic, letter.partition, letter.offset, letter.key, value, headers)
     source = source_of(letter.topic)
     item = decode_news(record) if source is None else decode(record, source)
     if isinstance(item, Delivery):
@@ -56,15 +68,15 @@ def read_again(letter: Kept) -> Decoded | Heard:
 
 @dataclass(frozen=True, slots=True)
 class _KeptRecord:
-    """A record as far as deciding goes: neither its time nor its headers matter there."""
+    """A record as far as deciding goes: its time does not matter there."""
 
     topic: str
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
     timestamp: int = 0
-    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 def _row(record: Record, reason: Reason, detail: str, delivery: Delivery | None) -> DeadLetterRow:

@@ -19,12 +19,17 @@ from storage.facts import Facts
 from storage.outbox import Message
 from storage.ticket_events import Heard
 
+Told = tuple[TicketNews, bytes]
 
-def follow(facts: Facts, news: Iterable[TicketNews], heard: AbstractSet[Heard]) -> list[Message]:
-    """Take in the news that were not ``heard`` before, in order; return what they ask for."""
+
+def follow(facts: Facts, told: Iterable[Told], heard: AbstractSet[Heard]) -> list[Message]:
+    """Take in the news that were not ``heard`` before, in order; return what they ask for.
+
+    Each comes with its record's trace context, packed.
+    """
     known = set(heard)
     asked = []
-    for item in news:
+    for item, trace in told:
         name = (item.account_id, item.provider, item.event_id)
         if name in known or item.account_id not in facts.accounts:
             continue
@@ -32,9 +37,8 @@ def follow(facts: Facts, news: Iterable[TicketNews], heard: AbstractSet[Heard]) 
         effect = _take_in(facts, item)
         if effect is not None and (command := _command(facts, item, effect)) is not None:
             session_id = str(command["session_id"]).encode()
-            asked.append(
-                Message(topics.INTERNAL_COMMANDS, session_id, to_json(command), JSON_HEADERS)
-            )
+            headers = JSON_HEADERS + trace
+            asked.append(Message(topics.INTERNAL_COMMANDS, session_id, to_json(command), headers))
     return asked
 
 

@@ -7,10 +7,10 @@ again finds it.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import structlog
@@ -23,8 +23,9 @@ from pydantic import ValidationError
 
 from consumers.generating import Generating
 from consumers.raw_consumer import RawConsumer
-from consumers.raw_messages import raw, untouched
+from consumers.raw_messages import connect, raw, untouched
 from consumers.records import Record
+from consumers.trace import trace_of
 from consumers.window import Window
 from producers import topics
 from producers.kafka import Kafka
@@ -49,13 +50,14 @@ class Nodes:
     """Consumes node requests until stopped. ``failed`` is done when it cannot go on."""
 
     def __init__(self, kafka: Kafka, generating: Generating, settings: NodesSettings) -> None:
+        self._kafka = kafka
         self._generating = generating
         self._settings = settings
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._window = Window()
         self._rebalances = _Rebalances(self._window)
         self._broker = KafkaBroker(
-            **kafka.connection(),
+            bootstrap_servers=kafka.bootstrap,
             consumer_only=True,
             allow_auto_create_topics=False,
             logger=None,
@@ -89,9 +91,7 @@ class Nodes:
     async def start(self) -> None:
         """Free what died with a predecessor, join the group, and begin to consume."""
         await self._generating.let_go()
-        await self._broker.connect()
-        config = self._broker.config.broker_config
-        config.builder = partial(self._make_consumer, **config.builder.keywords)  # type: ignore[attr-defined]
+        await connect(self._broker, self._kafka, self._make_consumer)
         await self._broker.start()
         await self._rebalances.assigned.wait()
 
@@ -114,10 +114,15 @@ class Nodes:
             async with asyncio.timeout(_LEAVE_SECONDS):
                 await self._broker.stop()
 
+    def polled_seconds_ago(self) -> float:
+        """How long ago Kafka was polled last; infinity before the first time."""
+        consumer = self._rebalances.consumer
+        return float("inf") if consumer is None else time.monotonic() - consumer.polled_at
+
     @property
-    def polled_at(self) -> float:
-        """When Kafka was polled last, by the monotonic clock."""
-        return self._consumer.polled_at
+    def consuming(self) -> bool:
+        """Whether requests are read."""
+        return self._rebalances.assigned.is_set() and not self._stopping
 
     @property
     def _consumer(self) -> RawConsumer:
@@ -170,7 +175,7 @@ class Nodes:
         try:
             asked = _read(record)
             if asked is not None:
-                await self._generating.answer(asked)
+                await self._generating.answer(asked, trace_of(record.headers))
         except Exception as error:  # noqa: BLE001 - handed on
             self._fail(error)
             return

@@ -39,12 +39,20 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     """Reads every record as raw bytes. ``spans`` tells what the last fetch covered.
 
     A fetch takes from each of the ``lanes`` in turn, partitions of the same number modulo, so
-    that there is something to do for every lane.
+    that there is something to do for every lane. It waits for the first record for at least
+    ``patience_ms``: FastStream's own time-out is also how long it is deaf after an empty fetch.
     """
 
-    def __init__(self, *topics: str, lanes: int = 1, **settings: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *topics: str,
+        lanes: int = 1,
+        patience_ms: int = 0,
+        **settings: Any,  # noqa: ANN401
+    ) -> None:
         super().__init__(*topics, **settings)
         self._lanes = lanes
+        self._patience_ms = patience_ms
         self._read_up_to: dict[TopicPartition, int] = {}
         self.spans: dict[Partition, range] = {}
         self.polled_at = time.monotonic()
@@ -67,7 +75,9 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
             fetched = await self._take_of_each_lane(max_records) if not partitions else {}
             if not fetched:
                 fetched = await super().getmany(
-                    *partitions, timeout_ms=timeout_ms, max_records=max_records
+                    *partitions,
+                    timeout_ms=max(timeout_ms, self._patience_ms),
+                    max_records=max_records,
                 )
         except Exception as error:
             offsets = self._go_back()
@@ -82,6 +92,18 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
             self._read_up_to[partition] = end
             self.spans[Partition(partition.topic, partition.partition)] = range(start, end)
         return fetched
+
+    def behind(self) -> dict[TopicPartition, int]:
+        """How many offsets each partition has past what was read, as of the last answers.
+
+        Markers of transactions count until they are read over, a moment later.
+        """
+        told = {}
+        for partition in self.assignment():
+            state = self._subscription.subscription.assignment.state_value(partition)
+            if state.highwater is not None and state.has_valid_position:
+                told[partition] = max(0, state.highwater - state.position)
+        return told
 
     async def poll_paused(self) -> None:
         """Poll while every partition is paused: nothing is read, and the group keeps us.

@@ -1,8 +1,24 @@
 """Records on their way through FastStream, which looks at none of them and acknowledges nothing."""
 
-from faststream.kafka import KafkaMessage
+from collections.abc import Callable
+from functools import partial
 
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+from consumers.raw_consumer import RawConsumer
 from consumers.records import Record
+from producers.kafka import Kafka
+
+
+async def connect(broker: KafkaBroker, kafka: Kafka, make: Callable[..., RawConsumer]) -> None:
+    """Connect the broker, and have ``make`` make its consumers.
+
+    FastStream has classes of its own for TLS and logins; its consumers take what ours take.
+    """
+    await broker.connect()
+    config = broker.config.broker_config
+    settings = config.builder.keywords | kafka.connection()  # type: ignore[attr-defined]
+    config.builder = partial(make, **settings)
 
 
 async def untouched(records: tuple[Record, ...]) -> KafkaMessage:

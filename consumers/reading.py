@@ -39,29 +39,32 @@ async def seek_to_positions(
 ) -> None:
     """Read on at what the database says; a partition without a position starts at its beginning.
 
-    Raises `PositionBeyondEnd`.
+    Ends are asked for last: the worker that the partitions come from may go on applying meanwhile,
+    and its positions would seem to be beyond ends that were read before. Raises
+    `PositionBeyondEnd`.
     """
     partitions = list(partitions)
     if not partitions:
         return
     oldest = await consumer.beginning_offsets(partitions)
-    ends = await consumer.end_offsets(partitions)
     async with begin(engine) as tx:
         known = await positions.read(tx, [_ours(partition) for partition in partitions])
         opened = await positions.open_at(
             tx, {_ours(partition): oldest[partition] for partition in partitions}
         )
+    ends = await consumer.end_offsets(partitions)
     for partition in partitions:
         ours = _ours(partition)
         position = opened[ours]
         if position > ends[partition]:
             raise PositionBeyondEnd(ours, position, ends[partition])
-        if known.get(ours, position) < position:
+        # Not where it stands now: it may have moved since, by what another worker applied.
+        if known.get(ours, position) < oldest[partition]:
             _log.error(
                 "Kafka deleted commands before they were applied: retention is too short",
                 topic=ours.topic,
                 partition=ours.number,
-                lost=position - known[ours],
+                lost=oldest[partition] - known[ours],
             )
         consumer.seek(partition, position)
 

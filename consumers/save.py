@@ -106,12 +106,16 @@ async def stage(tx: Transaction, folded: Folded, facts: Facts) -> int:
 def outgoing(folded: Folded, facts: Facts) -> list[Message]:
     """Everything that goes out, in order."""
     return [
-        *(message for recorded in folded.recorded for message in events.messages(recorded)),
+        *(
+            message
+            for recorded in folded.recorded
+            for message in events.messages(recorded, folded.trace(recorded.command.command_id))
+        ),
         *folded.replies,
         *folded.asked,
         *(
-            states.message(facts.sessions[one])
-            for one in dict.fromkeys(entry.session.origin.session_id for entry in folded.recorded)
+            states.message(facts.sessions[session_id], folded.trace(command_id))
+            for session_id, command_id in _moved(folded).items()
         ),
         *(dead_letter_messages.message(letters.row(letter)) for letter in folded.letters),
     ]
@@ -129,6 +133,11 @@ def _requested(entry: Recorded) -> Requested | None:
         entry.session.version,
         entry.command.correlation,
     )
+
+
+def _moved(folded: Folded) -> dict[str, str]:
+    """The sessions that moved, in order, each with the last command that moved it."""
+    return {entry.session.origin.session_id: entry.command.command_id for entry in folded.recorded}
 
 
 def _validated(entry: Recorded) -> str | None:

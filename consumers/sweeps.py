@@ -46,12 +46,18 @@ async def sweep_once(engine: AsyncEngine, now: datetime) -> int:
     return len(commands)
 
 
-async def sweep_forever(engine: AsyncEngine, stop: asyncio.Event, every_seconds: float) -> None:
+async def sweep_forever(
+    engine: AsyncEngine,
+    stop: asyncio.Event,
+    every_seconds: float,
+    on_swept: Callable[[int], None] = lambda _: None,
+) -> None:
     """Sweep at intervals until told to stop; what fails is tried again at the next."""
     while not stop.is_set():
         pause = every_seconds
         try:
             if asked := await sweep_once(engine, datetime.now(UTC)):
+                on_swept(asked)
                 _log.info("swept", commands=asked)
         except Exception as error:  # noqa: BLE001 - the next sweep finds the same
             _log.warning("sweep failed", error=describe(error))

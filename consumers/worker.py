@@ -6,11 +6,11 @@ starts again at the positions; it never raises, because FastStream would go on r
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import structlog
@@ -25,12 +25,13 @@ from consumers.decode import decode
 from consumers.decode_news import decode_news
 from consumers.isolate import Applier, Unavailable
 from consumers.raw_consumer import RawConsumer
-from consumers.raw_messages import raw, untouched
+from consumers.raw_messages import connect, raw, untouched
 from consumers.reading import Rebalances, seek_to_positions
 from consumers.records import DeadLetter, Delivery, Item, Poison, Reason, Record, Source
 from producers import topics
 from producers.kafka import Kafka
 from storage.blockers import watched
+from storage.failpoints import reach
 from storage.positions import Partition, PositionBehind
 
 _log = structlog.get_logger()
@@ -46,6 +47,8 @@ _DECODE_SECONDS = 0.05
 _SESSION_TIMEOUT_MS = 30_000
 _LONGEST_PAUSE = 5.0
 _COMMIT_EVERY_SECONDS = 1.0
+# How long a fetch waits for the first record; it returns with it at once.
+_PATIENCE_MS = 500
 _DRAIN_SECONDS = 10.0
 _LEAVE_SECONDS = 5.0
 
@@ -67,16 +70,35 @@ class WorkerSettings:
     poll_ms: int = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a worker stands at a moment.
+
+    ``lag`` counts by topic what it is assigned and has not applied. ``oldest_ms`` is when Kafka
+    took the oldest record at hand, in milliseconds since 1970. ``applied_at`` is when it last
+    applied anything, by the monotonic clock. It is ``waiting`` while a server that it needs for
+    the batch at hand is away.
+    """
+
+    lag: Mapping[str, int]
+    oldest_ms: int | None
+    applied_at: float
+    waiting: bool
+    consuming: bool
+
+
 class Worker:
     """Consumes commands until stopped. ``failed`` is done when it cannot go on."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where, how, and who is told
         self,
         kafka: Kafka,
         database_url: str,
         applier: Applier,
         settings: WorkerSettings,
-        on_applied: Callable[[Applied], None] = lambda _: None,
+        *,
+        on_applied: Callable[[Batch, Applied], None] = lambda *_: None,
+        middlewares: Sequence[Any] = (),
     ) -> None:
         self._kafka = kafka
         self._database_url = database_url
@@ -86,8 +108,9 @@ class Worker:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._rebalances = Rebalances(applier.engine, self.failed)
         self._broker = KafkaBroker(
-            **kafka.connection(),
+            bootstrap_servers=kafka.bootstrap,
             consumer_only=True,
+            middlewares=middlewares,
             allow_auto_create_topics=False,
             logger=None,
             apply_types=False,
@@ -118,15 +141,15 @@ class Worker:
         self._waiting = 0
         self._committed_at = 0.0
         self._applied_up_to: dict[TopicPartition, int] = {}
+        self._at_hand: Sequence[Record] = ()
+        self._applied_at = time.monotonic()
 
     async def start(self) -> None:
         """Join the group and begin to consume. Returns once partitions are assigned.
 
         Raises what reading the positions raised.
         """
-        await self._broker.connect()
-        config = self._broker.config.broker_config
-        config.builder = partial(self._make_consumer, **config.builder.keywords)  # type: ignore[attr-defined]
+        await connect(self._broker, self._kafka, self._make_consumer)
         await self._broker.start()
         await self._rebalances.assigned.wait()
         if self.failed.done():
@@ -153,6 +176,21 @@ class Worker:
         consumer = self._rebalances.consumer
         return float("inf") if consumer is None else time.monotonic() - consumer.polled_at
 
+    def standing(self) -> Standing:
+        """How the worker stands now."""
+        consumer = self._rebalances.consumer
+        behind = {} if consumer is None else consumer.behind()
+        lag = Counter(record.topic for record in self._at_hand)
+        for partition, offsets in behind.items():
+            lag[partition.topic] += offsets
+        return Standing(
+            lag,
+            min((one.timestamp for one in self._at_hand if one.timestamp > 0), default=None),
+            self._applied_at,
+            waiting=self._waiting > 0,
+            consuming=self._rebalances.assigned.is_set() and not self._stopping,
+        )
+
     @property
     def consumer(self) -> RawConsumer:
         """The consumer at work."""
@@ -162,17 +200,22 @@ class Worker:
         return self._rebalances.consumer
 
     def _make_consumer(self, *names: str, **settings: Any) -> RawConsumer:  # noqa: ANN401
-        consumer = RawConsumer(*names, lanes=self._settings.lanes, **settings)
+        consumer = RawConsumer(
+            *names, lanes=self._settings.lanes, patience_ms=_PATIENCE_MS, **settings
+        )
         self._rebalances.consumer = consumer
         return consumer
 
     async def _handle(self, records: Sequence[Record]) -> None:
         self._rebalances.idle.clear()
+        self._at_hand = records
         try:
+            reach("worker: polled")
             await self._apply_all(records, dict(self.consumer.spans))
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be skipped
             self._rebalances.fail(error)
         finally:
+            self._at_hand = ()
             self._rebalances.idle.set()
         if self.failed.done():
             # Reading on would skip the batch: stay here until the process ends.
@@ -224,6 +267,7 @@ class Worker:
 
     async def _apply(self, batch: Batch) -> bool:
         """Apply a batch however long it takes; False where reading starts again elsewhere."""
+        reach("worker: decoded")
         pause = 0.05
         while True:
             if self.failed.done() or self._stopping:
@@ -245,7 +289,8 @@ class Worker:
                 for partition, span in batch.spans.items():
                     ours = TopicPartition(partition.topic, partition.number)
                     self._applied_up_to[ours] = span.stop
-                self._on_applied(applied)
+                self._applied_at = time.monotonic()
+                self._on_applied(batch, applied)
                 return True
 
     def _batches(self, records: Sequence[Record]) -> Iterator[Sequence[Record]]:
@@ -261,13 +306,14 @@ class Worker:
     async def _batch(self, records: Sequence[Record], spans: dict[Partition, range]) -> Batch:
         """One batch, each record decoded by itself; what it covers is taken off ``spans``."""
         items: list[Item] = []
-        until = time.monotonic() + _DECODE_SECONDS
+        began = time.perf_counter()
+        until = began + _DECODE_SECONDS
         for record in records:
             items.append(self._decode(record))
-            if time.monotonic() > until:
+            if time.perf_counter() > until:
                 await asyncio.sleep(0)
-                until = time.monotonic() + _DECODE_SECONDS
-        return Batch(items, _take_off(spans, records))
+                until = time.perf_counter() + _DECODE_SECONDS
+        return Batch(items, _take_off(spans, records), time.perf_counter() - began)
 
     def _condemned(self, piece: Slice, spans: dict[Partition, range]) -> Batch:
         """The batch of one record that took the process down before, to be kept unapplied."""
@@ -308,8 +354,10 @@ class Worker:
         if not offsets:
             return
         try:
+            reach("offsets: due")
             async with asyncio.timeout(2):
                 await self.consumer.commit(offsets)
+            reach("offsets: committed")
         except Exception as error:  # noqa: BLE001 - the positions are the truth
             _log.info("offsets not committed", error=type(error).__name__)
 

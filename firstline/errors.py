@@ -5,6 +5,9 @@ CatalogueError            mend the file
 NothingToShow             look at the id
 AccountError              look at who asks, and for what
 NotReady                  mend what would break the promise
+CannotListen              choose another address
+TracingMissing            install what sends spans
+InsecureKafka             mend how Kafka is connected to
 DeploymentWrong           migrate the database
 PositionBeyondEnd         the topic is not the one that was read before
 ProgressLost              the relay cannot tell what went out
@@ -25,22 +28,29 @@ from consumers.reading import PositionBeyondEnd
 from firstline.accounts import AccountError
 from firstline.background import BackgroundError
 from firstline.check import NotReady
+from firstline.door import why_now
+from firstline.listener import CannotListen
 from firstline.load import CatalogueError
 from firstline.looking.ask import NothingToShow
 from firstline.migrate import UnknownRevision
 from firstline.servers import NoServers
+from firstline.settings import Settings
+from firstline.tracing import TracingMissing
 from firstline.traffic import TrafficError
 from producers.progress import ProgressUnreadable
 from producers.relay import ProgressLost
+from producers.security import InsecureKafka
 from storage.faults import describe, sqlstate
 from storage.slots import SlotLost
 
 _SAY_IT_THEMSELVES = (
     AccountError,
     BackgroundError,
+    CannotListen,
     NoServers,
     CatalogueError,
     Defect,
+    InsecureKafka,
     LetterStays,
     NotReady,
     NothingToShow,
@@ -49,12 +59,14 @@ _SAY_IT_THEMSELVES = (
     ProgressUnreadable,
     SlotLost,
     TooMuchPoison,
+    TracingMissing,
     TrafficError,
     UnknownRevision,
 )
 
 # Invalid authorization, invalid catalog name: the wrong role, password or database.
 _NOT_LET_IN = ("28", "3D")
+_OF_TLS = ("`sslmode`", "root certificate file")
 
 
 def explain(error: BaseException) -> str | None:
@@ -64,21 +76,13 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, DeploymentWrong):
         return _of_postgres(error.__cause__ or error)
     if isinstance(error, (ArgumentError, asyncpg.ClientConfigurationError)):
-        return (
-            "FIRSTLINE_DATABASE_URL is no address of Postgres, as"
-            " postgresql://user:password@host:port/name is"
-        )
+        return _no_address(error)
     if sqlstate(error) is not None or isinstance(error, asyncpg.InterfaceError):
         return _of_postgres(error)
-    if isinstance(error, KafkaConnectionError):
-        return "Kafka cannot be reached; look at FIRSTLINE_KAFKA_BOOTSTRAP"
     if isinstance(error, KafkaError):
-        return (
-            f"Kafka answers {type(error).__name__}; look at FIRSTLINE_KAFKA_BOOTSTRAP and run"
-            " `firstline topics`"
-        )
+        return _of_kafka(error)
     if isinstance(error, (OSError, TimeoutError)):
-        return f"a server cannot be reached ({type(error).__name__}: {error})"
+        return _away(error)
     return None
 
 
@@ -95,3 +99,32 @@ def _of_postgres(error: BaseException) -> str:
     if state[:2] in _NOT_LET_IN:
         return f"{said}; look at FIRSTLINE_DATABASE_URL"
     return said
+
+
+def _no_address(error: Exception) -> str:
+    told = str(error).splitlines()[0]
+    if told.startswith(_OF_TLS):  # anything else may hold the address, and its password
+        return f"FIRSTLINE_DATABASE_URL asks for TLS that cannot be: {told}"
+    return (
+        "FIRSTLINE_DATABASE_URL is no address of Postgres, as"
+        " postgresql://user:password@host:port/name is"
+    )
+
+
+def _of_kafka(error: KafkaError) -> str:
+    if isinstance(error, KafkaConnectionError):
+        settings = Settings()  # they were good enough to try
+        return why_now(settings.kafka(settings.kafka_bootstrap or ""))
+    return (
+        f"Kafka answers {type(error).__name__}; look at FIRSTLINE_KAFKA_BOOTSTRAP and run"
+        " `firstline topics`"
+    )
+
+
+def _away(error: OSError | TimeoutError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return (
+            "a file that FIRSTLINE_DATABASE_URL names is not there: a certificate, or the socket"
+            " of Postgres"
+        )
+    return f"a server cannot be reached ({type(error).__name__}: {error})"

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from storage.database import async_url
+from storage.database import DIALECT, dialling
 
 # Any number will do, as long as nobody else in the database uses it for something else.
 _LOCK = 7_305_114_886
@@ -91,9 +91,9 @@ async def _locked(database_url: str) -> AsyncIterator[AsyncConnection]:
 async def _connected(database_url: str) -> AsyncIterator[AsyncConnection]:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     engine = create_async_engine(
-        async_url(database_url),
+        DIALECT,
+        async_creator=dialling(database_url, application_name="firstline migrate"),
         poolclass=NullPool,
-        connect_args={"server_settings": {"application_name": "firstline migrate"}, "timeout": 10},
     )
     try:
         async with engine.begin() as connection:

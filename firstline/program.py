@@ -2,35 +2,44 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from consumers.generating import Generating, GeneratingSettings
+from consumers.apply import Applied, Batch
+from consumers.generating import Generating, GeneratingSettings, Served
 from consumers.isolate import Applier
 from consumers.nodes import Nodes, NodesSettings
 from consumers.sweeps import sweep_forever
 from consumers.worker import Worker, WorkerSettings
 from domain.context import Limits
 from firstline.check import preconditions
+from firstline.health import SILENCE_SECONDS, Health, watch
+from firstline.listener import application, listening
+from firstline.metrics import Metrics
 from firstline.servers import Servers
 from firstline.settings import Settings
+from firstline.tracing import exporting, span_middleware
 from integrations.generators import generator
 from producers.leadership import relay_forever
-from producers.relay import RelaySettings, Signals
+from producers.relay import RelaySettings, Signals, Tally
 from storage.database import connect
 from storage.node_results import Budget
 from storage.slots import Slot, take_slot
 
 _log = structlog.get_logger()
 
+# More than a batch at work holds, so that none is walked through to find nothing: reference counts
+# free all of a batch. With the defaults, a quarter of the worker's time went there.
+_OBJECTS_BETWEEN_COLLECTIONS = 200_000
 _RELAY_DRAIN_SECONDS = 6.0
 _SWEEP_SECONDS = 2.0
-_ALIVE_SECONDS = 60.0
 _NODE_CONNECTIONS = 2
 _GRACE_SECONDS = 2.0
 
@@ -46,12 +55,17 @@ async def run_worker(
     free. Raises what a person has to see to: see `firstline.check`, `consumers.isolate`,
     `consumers.reading` and `producers.relay`.
     """
+    _collect_rarely()
     stop = asyncio.Event()
     _stop_on_signals(stop)
     await preconditions(servers, settings)
     kafka = settings.kafka(servers.kafka_bootstrap)
     relaying = Signals()
+    metrics = Metrics(relaying.tally)
     async with AsyncExitStack() as leaving:
+        middlewares: list[Any] = [metrics.middleware()]
+        if (provider := leaving.enter_context(exporting())) is not None:
+            middlewares.append(span_middleware(provider))
         engine = connect(servers.database_url)
         leaving.push_async_callback(engine.dispose)
         slot = await take_slot(servers.database_url, settings.topic_prefix)
@@ -64,7 +78,9 @@ async def run_worker(
             leaving.push_async_callback(_drain, relay, relaying)
             until.append(_until(relay))
         if settings.sweep_seconds:
-            sweeps = asyncio.ensure_future(sweep_forever(engine, stop, settings.sweep_seconds))
+            sweeps = asyncio.ensure_future(
+                sweep_forever(engine, stop, settings.sweep_seconds, metrics.swept)
+            )
             leaving.push_async_callback(_end_sweeps, sweeps, stop)
         worker = Worker(
             kafka,
@@ -75,17 +91,29 @@ async def run_worker(
                 settings.poison_per_minute,
             ),
             WorkerSettings(slot.number, careful=slot.unclean, batch_records=settings.batch_records),
-            on_applied=lambda applied: relaying.wake.set() if applied.messages else None,
+            on_applied=partial(_applied, metrics, relaying),
+            middlewares=middlewares,
         )
         consuming: list[Worker | Nodes] = [worker]
+        nodes = None
         if with_nodes:
-            nodes = _nodes(leaving, servers, settings, slot, relaying.wake.set)
+            nodes = _nodes(leaving, servers, settings, slot, partial(_served, metrics, relaying))
             consuming.append(nodes)
             until.append(_generate(nodes))
         leaving.push_async_callback(_stop_all, consuming)
         if settings.alive_file is not None:
-            until.append(_show_life(worker, settings.alive_file))
+            until.append(_show_life(settings.alive_file, worker.polled_seconds_ago))
+        if settings.http_address is not None:
+            health = Health(worker, nodes)
+            until.append(_show(settings.http_address, servers, health, metrics))
         await _first_of(_consume(worker, slot), *until)
+
+
+def _collect_rarely() -> None:
+    """Look for cyclic garbage only now and then, and never among what start-up left."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
 
 
 async def _consume(worker: Worker, slot: Slot) -> None:
@@ -103,18 +131,27 @@ async def run_relay(
 
     Raises what a person has to see to: see `firstline.check` and `producers.relay`.
     """
+    _collect_rarely()
     signals = Signals()
     _stop_on_signals(signals.stop)
     await preconditions(servers, settings)
+    kafka = settings.kafka(servers.kafka_bootstrap)
     engine = connect(servers.database_url)
+    relaying = relay_forever(
+        servers.database_url,
+        engine,
+        kafka,
+        RelaySettings(accept_lost_progress=accept_lost_progress),
+        signals,
+    )
+    until: list[Coroutine[Any, Any, Any]] = [relaying]
+    if settings.alive_file is not None:
+        until.append(_show_life(settings.alive_file))
+    if settings.http_address is not None:
+        metrics = Metrics(signals.tally)
+        until.append(_show(settings.http_address, servers, Health(), metrics))
     try:
-        await relay_forever(
-            servers.database_url,
-            engine,
-            settings.kafka(servers.kafka_bootstrap),
-            RelaySettings(accept_lost_progress=accept_lost_progress),
-            signals,
-        )
+        await _first_of(*until)
     finally:
         await engine.dispose()
 
@@ -127,9 +164,16 @@ async def run_nodes(servers: Servers, settings: Settings) -> None:
     async with AsyncExitStack() as leaving:
         slot = await take_slot(servers.database_url, settings.topic_prefix, "nodes")
         leaving.push_async_callback(slot.leave)
-        nodes = _nodes(leaving, servers, settings, slot)
+        metrics = Metrics(Tally())
+        nodes = _nodes(leaving, servers, settings, slot, metrics.served)
         leaving.push_async_callback(nodes.stop)
-        await _first_of(_generate(nodes, ready=True), stop.wait(), slot.hold())
+        until: list[Coroutine[Any, Any, Any]] = [stop.wait(), slot.hold()]
+        if settings.alive_file is not None:
+            until.append(_show_life(settings.alive_file, nodes.polled_seconds_ago))
+        if settings.http_address is not None:
+            health = Health(nodes=nodes)
+            until.append(_show(settings.http_address, servers, health, metrics))
+        await _first_of(_generate(nodes, ready=True), *until)
 
 
 def _nodes(
@@ -137,7 +181,7 @@ def _nodes(
     servers: Servers,
     settings: Settings,
     slot: Slot,
-    on_served: Callable[[], None] = lambda: None,
+    on_served: Callable[[Served], None],
 ) -> Nodes:
     """The consumer of node requests.
 
@@ -171,12 +215,35 @@ async def _stop_all(consuming: Sequence[Worker | Nodes]) -> None:
     await asyncio.gather(*(one.stop() for one in consuming))
 
 
-async def _show_life(worker: Worker, file: Path) -> None:
-    """Touch the file each second for as long as the worker polls, or applies what it polled."""
+async def _show_life(file: Path, seconds_ago: Callable[[], float] = lambda: 0.0) -> None:
+    """Touch the file each second for as long as the last sign of life is not too long ago."""
     while True:
-        if worker.polled_seconds_ago() < _ALIVE_SECONDS:
+        if seconds_ago() < SILENCE_SECONDS:
             await asyncio.to_thread(file.touch)
         await asyncio.sleep(1)
+
+
+def _applied(metrics: Metrics, relaying: Signals, batch: Batch, applied: Applied) -> None:
+    """Count a batch, and wake the relay where there is something for it."""
+    metrics.applied(batch, applied)
+    if applied.messages:
+        relaying.wake.set()
+
+
+def _served(metrics: Metrics, relaying: Signals, served: Served) -> None:
+    """Count a node, and wake the relay for the command that serves it."""
+    metrics.served(served)
+    relaying.wake.set()
+
+
+async def _show(address: str, servers: Servers, health: Health, metrics: Metrics) -> None:
+    """Serve health and metrics until cancelled, looking at the database on a connection apart."""
+    engine = connect(servers.database_url, pool_size=1, application_name="firstline-health")
+    try:
+        with listening(address, application(health, metrics.registry)):
+            await watch(health, metrics, engine)
+    finally:
+        await engine.dispose()
 
 
 async def _first_of(*waiting: Coroutine[Any, Any, Any]) -> None:

@@ -17,8 +17,10 @@ from firstline.servers.addresses import (
 from integrations.generators import GeneratorSettings
 from integrations.provider_settings import ProviderSettings
 from producers.kafka import Kafka
+from producers.security import Mechanism, Protocol, Security, client_arguments
 
 _TOPIC_NAME = r"^[A-Za-z0-9._-]{0,180}$"
+_HTTP_ADDRESS = r"^[^:\s]+:[0-9]{1,5}$"
 
 
 class Settings(BaseSettings):
@@ -63,7 +65,8 @@ class Settings(BaseSettings):
         description="The most commands that may fail for their own sake within a minute.",
     )
     alive_file: Path | None = Field(
-        None, description="A file that the worker touches each second while it polls Kafka."
+        None,
+        description="A file to touch each second: worker, nodes while they poll; a relay, always.",
     )
     log_level: str = Field("info", description="debug, info, warning or error.")
     sweep_seconds: float = Field(
@@ -104,6 +107,34 @@ class Settings(BaseSettings):
         20_000_000,
         ge=0,
         description="What calls for an account may cost a day, in millionths of a dollar.",
+    )
+
+    http_address: str | None = Field(
+        None,
+        pattern=_HTTP_ADDRESS,
+        description="Where to serve /livez, /readyz and /metrics, host:port; nowhere by default.",
+    )
+    kafka_security_protocol: Protocol = Field(
+        Protocol.PLAINTEXT, description="PLAINTEXT, SSL, SASL_SSL or SASL_PLAINTEXT."
+    )
+    kafka_allow_sasl_plaintext: bool = Field(
+        False,  # noqa: FBT003 - a default
+        description="Log in to Kafka over an unencrypted connection all the same.",
+    )
+    kafka_sasl_mechanism: Mechanism = Field(
+        Mechanism.SCRAM_SHA_512, description="SCRAM-SHA-512 or SCRAM-SHA-256."
+    )
+    kafka_username: str | None = Field(None, description="Who logs in to Kafka.")
+    kafka_password: SecretStr | None = Field(None, description="With which password.")
+    kafka_password_file: Path | None = Field(None, description="A file that holds the password.")
+    kafka_ca_file: Path | None = Field(
+        None, description="Certificate authorities that sign Kafka's certificates, as PEM."
+    )
+    kafka_cert_file: Path | None = Field(
+        None, description="Our own certificate, for a Kafka that asks for one, as PEM."
+    )
+    kafka_key_file: Path | None = Field(
+        None, description="The key of our certificate, where it is in another file."
     )
 
     @field_validator("kafka_bootstrap")
@@ -148,8 +179,25 @@ class Settings(BaseSettings):
         )
 
     def kafka(self, bootstrap: str) -> Kafka:
-        """Kafka at that address, with this deployment's prefix."""
-        return Kafka(bootstrap, self.topic_prefix)
+        """Kafka at that address, with this deployment's prefix and way in.
+
+        Raises `producers.security.InsecureKafka`.
+        """
+        return Kafka(bootstrap, self.topic_prefix, client_arguments(self._security()))
+
+    def _security(self) -> Security:
+        password = self.kafka_password
+        return Security(
+            protocol=self.kafka_security_protocol,
+            mechanism=self.kafka_sasl_mechanism,
+            username=self.kafka_username,
+            password=None if password is None else password.get_secret_value(),
+            password_file=self.kafka_password_file,
+            ca_file=self.kafka_ca_file,
+            cert_file=self.kafka_cert_file,
+            key_file=self.kafka_key_file,
+            allow_sasl_plaintext=self.kafka_allow_sasl_plaintext,
+        )
 
 
 def _checked(address: str | None, is_one: Callable[[str], bool], form: str) -> str | None:

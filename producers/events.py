@@ -13,6 +13,7 @@ from domain.events import (
     EscalationClosed,
     EscalationEvent,
     EscalationReleased,
+    Event,
     HandedBack,
     NodeRequested,
     NodeServed,
@@ -33,7 +34,7 @@ from producers import topics
 from producers.event_data import event_data
 from producers.handover import path, summary
 from producers.ids import event_id
-from producers.json import rfc3339, spliced, without_absent
+from producers.json import more, quoted, rfc3339, without_absent
 from storage.headers import pack
 from storage.outbox import Message
 
@@ -57,24 +58,28 @@ TYPES = {
 }
 
 
-def messages(recorded: Recorded) -> Iterator[Message]:
-    """Everything that goes out because of one event."""
+def messages(recorded: Recorded, trace: bytes = b"") -> Iterator[Message]:
+    """Everything that goes out because of one event, with its command's trace context, packed."""
     identity = event_id(recorded.command.command_id, recorded.place)
     envelope, headers = _attributes(recorded, identity)
     key = recorded.session.origin.session_id.encode()
 
-    def message(topic: str, data: bytes) -> Message:
-        return Message(topic, key, b"%b%b}" % (envelope, data), headers)
+    headers += trace
+
+    def message(topic: str, added: str) -> Message:
+        return Message(topic, key, f"{envelope}{data}{added}}}}}".encode(), headers)
 
     data = event_data(recorded)
-    yield message(topics.SESSION_EVENTS, _with_notes(recorded, data))
+    yield message(topics.SESSION_EVENTS, _notes(recorded.event))
     if (asked := _asked_of_ticketing(recorded)) is not None:
         action, note = asked
-        yield message(topics.TICKETING, to_json({**data, "action": action, "note": note}))
+        yield message(topics.TICKETING, f',"action":"{action}","note":{quoted(note)}')
     if isinstance(recorded.event, (SessionEscalated, EscalationEvent)):
-        yield message(topics.ENGINEER_NOTIFICATIONS, _notification(recorded, data))
+        yield message(topics.ENGINEER_NOTIFICATIONS, more(_notification(recorded)))
     if isinstance(recorded.event, NodeRequested):
-        yield _node_request(recorded, identity, key)
+        yield Message(
+            topics.NODE_REQUESTS, key, _node_request(recorded, identity), JSON_HEADERS + trace
+        )
 
 
 def _asked_of_ticketing(recorded: Recorded) -> tuple[str, str] | None:
@@ -97,7 +102,7 @@ def _asked_of_ticketing(recorded: Recorded) -> tuple[str, str] | None:
             return None
 
 
-def _attributes(recorded: Recorded, identity: str) -> tuple[bytes, bytes]:
+def _attributes(recorded: Recorded, identity: str) -> tuple[str, bytes]:
     """The attributes twice: as the beginning of the JSON object up to its data, and as headers.
 
     Every one of them is ours and plain ASCII, ids, times and names of types, so that nothing
@@ -122,16 +127,15 @@ def _attributes(recorded: Recorded, identity: str) -> tuple[bytes, bytes]:
         f"ce_datacontenttype\0application/json\0ce_sequence\0{sequence}\0"
         f"ce_partitionkey\0{session_id}\0ce_causationid\0{cause}\0ce_recordedtime\0{time}\0"
     )
-    return envelope.encode(), headers.encode()
+    return envelope, headers.encode()
 
 
-def _with_notes(recorded: Recorded, data: dict[str, object]) -> bytes:
-    if isinstance(recorded.event, NotesUpdated):
-        return spliced(data, "notes", recorded.event.notes.encode())
-    return to_json(data)
+def _notes(event: Event) -> str:
+    """The notes as they go on in the data, JSON already."""
+    return f',"notes":{event.notes}' if isinstance(event, NotesUpdated) else ""
 
 
-def _notification(recorded: Recorded, data: dict[str, object]) -> bytes:
+def _notification(recorded: Recorded) -> dict[str, object]:
     session = recorded.session
     if not isinstance(session, Escalated):
         msg = "an escalation's event left a session that is not escalated"
@@ -140,17 +144,14 @@ def _notification(recorded: Recorded, data: dict[str, object]) -> bytes:
         without_absent({"email": recipient.email, "user_id": recipient.user_id})
         for recipient in recorded.recipients
     ]
-    return to_json(
-        {
-            **data,
-            "dedup_key": f"firstline:{session.origin.session_id}",
-            "recipients": recipients,
-            "summary": summary(session, recorded.walk),
-        }
-    )
+    return {
+        "dedup_key": f"firstline:{session.origin.session_id}",
+        "recipients": recipients,
+        "summary": summary(session, recorded.walk),
+    }
 
 
-def _node_request(recorded: Recorded, identity: str, key: bytes) -> Message:
+def _node_request(recorded: Recorded, identity: str) -> bytes:
     origin = recorded.session.origin
     value = without_absent(
         {
@@ -162,7 +163,7 @@ def _node_request(recorded: Recorded, identity: str, key: bytes) -> Message:
             "path": path(recorded.walk, _PATH_LIMIT),
         }
     )
-    return Message(topics.NODE_REQUESTS, key, to_json(value), JSON_HEADERS)
+    return to_json(value)
 
 
 JSON_HEADERS = pack([(b"content-type", b"application/json; charset=UTF-8")])

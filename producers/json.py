@@ -13,9 +13,14 @@ def rfc3339(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def spliced(head: dict[str, object], name: str, value: bytes) -> bytes:
-    """The object ``head`` with one more field whose value is JSON already."""
-    return to_json(head)[:-1] + b',"' + name.encode() + b'":' + value + b"}"
+def quoted(text: str) -> str:
+    """A text as JSON."""
+    return to_json(text).decode()
+
+
+def more(fields: Mapping[str, object]) -> str:
+    """The fields as they go on in an object that has some already, each after a comma."""
+    return f",{to_json(fields)[1:-1].decode()}" if fields else ""
 
 
 def without_absent(fields: Mapping[str, object]) -> dict[str, object]:

@@ -12,12 +12,13 @@ from aiokafka.partitioner import murmur2
 class Kafka:
     """Where Kafka is, and the prefix of this deployment's topics, its dot included.
 
-    ``security`` holds the client's keyword arguments for TLS and SASL.
+    ``security`` holds the client's keyword arguments for TLS and SASL, as
+    `producers.security.client_arguments` makes them; the password among them is never shown.
     """
 
     bootstrap: str
     prefix: str
-    security: Mapping[str, Any] = field(default_factory=dict)
+    security: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def topic(self, name: str) -> str:
         """The full name of a topic."""

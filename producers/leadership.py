@@ -44,19 +44,23 @@ async def relay_forever(  # noqa: PLR0913, PLR0917 - where, how, and until when
             if lease is None:
                 await _pause(signals.stop, _STANDBY_SECONDS)
                 continue
+            signals.tally.leading = True
             try:
                 await _lead_while_held(
                     lease, lead(engine, kafka, shard, settings, signals=signals, careful=careful)
                 )
             finally:
+                signals.tally.leading = False
                 await lease.release()
             pause, careful = _SHORTEST_PAUSE, False
         except ProgressLost:
             raise
         except RowsRefused:
+            signals.tally.rebuilds += 1
             pause, careful = _SHORTEST_PAUSE, True  # one is out of the way; go on with the rest
         except Exception as error:  # noqa: BLE001 - whatever it was, the next relay recovers
             careful = isinstance(error, OWN_FAULT)
+            signals.tally.rebuilds += 1
             _log.warning("relay starts anew", shard=shard, error=describe(error))
             await _pause(signals.stop, pause)
             pause = min(pause * 2, _LONGEST_PAUSE)

@@ -9,6 +9,8 @@ itself says whether it was committed: its number is in the progress topic, or it
 """
 
 import asyncio
+import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
@@ -21,7 +23,8 @@ from producers.progress import read_progress
 from producers.publish import RowsRefused, publish, transactional_producer
 from storage import outbox
 from storage.database import begin
-from storage.outbox import Intent
+from storage.failpoints import reach
+from storage.outbox import Bounds, Intent, Row
 
 _log = structlog.get_logger()
 
@@ -34,18 +37,36 @@ class RelaySettings:
     is open in the outbox may go out again.
     """
 
-    most_rows: int = 2_000
-    most_bytes: int = 4 * 1024 * 1024
+    bounds: Bounds = field(default_factory=Bounds)
     idle_seconds: float = 0.02
     accept_lost_progress: bool = False
 
 
+@dataclass(slots=True)
+class Tally:
+    """What the relays of this process have come to so far, one after the other.
+
+    ``seconds`` were spent in Kafka transactions; ``rebuilds`` are errors that ended a relay's life.
+    """
+
+    leading: bool = False
+    transactions: int = 0
+    messages: int = 0
+    seconds: float = 0.0
+    rebuilds: int = 0
+    set_aside: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """``stop`` ends the relay after its current intent; ``wake`` tells it that rows were staged."""
+    """``stop`` ends the relay after its current intent; ``wake`` tells it that rows were staged.
+
+    ``tally`` is what the relay tells in return.
+    """
 
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    tally: Tally = field(default_factory=Tally)
 
 
 class ProgressLost(Exception):
@@ -77,6 +98,8 @@ class Relay:
     producer: AIOKafkaProducer
     progress: int
     settled: Intent | None = None
+    tally: Tally = field(default_factory=Tally)
+    ahead: Sequence[Row] = ()
 
     async def recover(self, *, careful: bool = False) -> None:
         """Finish what a predecessor left open: settle it where Kafka has it, else publish it.
@@ -103,12 +126,21 @@ class Relay:
                 await outbox.forget_progress(tx, self.shard, self.progress)
 
     async def relay_once(self) -> int:
-        """Settle the last intent, take the next and publish it; return how many rows went out."""
+        """Settle the last intent, take the next and publish it; return how many rows went out.
+
+        While Kafka works on this intent, the rows of the next are read, where there is a backlog.
+        """
         intent = await self.take()
         if intent is None:
             return 0
-        await self.publish(intent)
-        self.settled = intent
+        reach("relay: taken")
+        reading = asyncio.ensure_future(self._read_ahead(intent))
+        try:
+            await self.publish(intent)
+            self.settled = intent
+            self.ahead = await reading
+        finally:
+            reading.cancel()
         return len(intent.rows)
 
     async def take(self) -> Intent | None:
@@ -120,11 +152,17 @@ class Relay:
                 tx,
                 self.shard,
                 self.progress,
-                most_rows=self.settings.most_rows,
-                most_bytes=self.settings.most_bytes,
+                self.settings.bounds,
+                self.ahead,
             )
-        self.settled = None
+        self.settled, self.ahead = None, ()
         return taken
+
+    async def _read_ahead(self, intent: Intent) -> Sequence[Row]:
+        if len(intent.rows) < self.settings.bounds.rows:
+            return ()
+        async with begin(self.engine) as tx:
+            return await outbox.read_ahead(tx, self.shard, intent, self.settings.bounds)
 
     async def settle(self) -> None:
         """Close the intent that was published last."""
@@ -135,8 +173,12 @@ class Relay:
 
     async def publish(self, intent: Intent, *, one_by_one: bool = False) -> None:
         """Commit the intent to Kafka. After this, its number is the shard's progress."""
+        began = time.perf_counter()
         await publish(self.producer, self.kafka, self.shard, intent, one_by_one=one_by_one)
         self.progress = intent.number
+        self.tally.seconds += time.perf_counter() - began
+        self.tally.transactions += 1
+        self.tally.messages += len(intent.rows)
 
     async def _publish_or_set_aside(self, intent: Intent, *, careful: bool) -> None:
         try:
@@ -145,6 +187,7 @@ class Relay:
             _log.error("set aside what Kafka refuses", rows=len(refused.rows), why=refused.why)
             async with begin(self.engine) as tx:
                 await outbox.set_aside(tx, self.shard, refused.rows, refused.why)
+            self.tally.set_aside += len(refused.rows)
             raise
 
 
@@ -156,11 +199,13 @@ async def open_relay(  # noqa: PLR0913 - where, and how
     settings: RelaySettings,
     *,
     careful: bool = False,
+    tally: Tally | None = None,
 ) -> Relay:
     """Fence predecessors, then read the progress, then recover: in this order and no other."""
     producer = await stack.enter_async_context(transactional_producer(kafka, shard))
+    reach("relay: fenced")
     progress = await read_progress(kafka, shard)
-    relay = Relay(engine, kafka, shard, settings, producer, progress)
+    relay = Relay(engine, kafka, shard, settings, producer, progress, tally=tally or Tally())
     await relay.recover(careful=careful)
     return relay
 
@@ -176,7 +221,9 @@ async def lead(  # noqa: PLR0913 - where, how, and until when
 ) -> None:
     """Relay until told to stop, or until the first error, which ends this relay's life."""
     async with AsyncExitStack() as stack:
-        relay = await open_relay(stack, engine, kafka, shard, settings, careful=careful)
+        relay = await open_relay(
+            stack, engine, kafka, shard, settings, careful=careful, tally=signals.tally
+        )
         while not signals.stop.is_set():
             signals.wake.clear()
             if not await relay.relay_once():

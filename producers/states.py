@@ -9,8 +9,11 @@ from producers.json import rfc3339, without_absent
 from storage.outbox import Message
 
 
-def message(session: Born) -> Message:
-    """The session without notes and steps. A batch sends at most one a session."""
+def message(session: Born, trace: bytes = b"") -> Message:
+    """The session without notes and steps. A batch sends at most one a session.
+
+    ``trace`` is the trace context of the last command that moved it, packed.
+    """
     origin = session.origin
     value = without_absent(
         {
@@ -31,7 +34,8 @@ def message(session: Born) -> Message:
             "escalation": _escalation(session) if isinstance(session, Escalated) else None,
         }
     )
-    return Message(topics.SESSION_STATE, origin.session_id.encode(), to_json(value), JSON_HEADERS)
+    key = origin.session_id.encode()
+    return Message(topics.SESSION_STATE, key, to_json(value), JSON_HEADERS + trace)
 
 
 def tombstone(session_id: str) -> Message:

@@ -11,13 +11,31 @@ _Digits = Annotated[str, StringConstraints(pattern="^[0-9]+$")]
 _Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
-class JsonHeaders(Published):
+class TraceHeaders(Published):
+    """The trace context (W3C) of the command or ticket event that caused a message, as it came."""
+
+    traceparent: (
+        Annotated[
+            str,
+            StringConstraints(
+                pattern="^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{0,64})?$"
+            ),
+        ]
+        | None
+    ) = None
+    """Absent where the record had none, several, or one that is malformed."""
+
+    tracestate: Annotated[str, StringConstraints(max_length=512)] | None = None
+    """Only beside a ``traceparent``."""
+
+
+class JsonHeaders(TraceHeaders):
     """Of replies, states and node requests."""
 
     content_type: Literal["application/json; charset=UTF-8"] = Field(alias="content-type")
 
 
-class CloudEventHeaders(Published):
+class CloudEventHeaders(TraceHeaders):
     """Of CloudEvents: structured mode, the attributes repeated for those who filter by header."""
 
     content_type: Literal["application/cloudevents+json; charset=UTF-8"] = Field(

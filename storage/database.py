@@ -4,13 +4,16 @@ SQLAlchemy holds the pool and the transaction; the statements of a batch go to a
 which reads and writes a thousand rows in a fraction of the time.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Self
 
 import asyncpg
-from sqlalchemy import URL, make_url, text
+from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from storage.failpoints import reach_at_first
 
 APPLICATION_NAME = "firstline"
 
@@ -28,23 +31,37 @@ _SESSION_SETTINGS = {
 def connect(
     database_url: str, *, pool_size: int = 5, application_name: str = APPLICATION_NAME
 ) -> AsyncEngine:
-    """Make an engine; nothing is connected yet. The URL is a plain ``postgresql://`` one."""
+    """Make an engine; nothing is connected yet. The URL is a plain ``postgresql://`` one.
+
+    Raises ArgumentError where it is none.
+    """
     return create_async_engine(
-        async_url(database_url),
+        DIALECT,
+        async_creator=dialling(
+            database_url, **_SESSION_SETTINGS, application_name=application_name
+        ),
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=False,  # a dead connection is an error class of its own, and is retried
         hide_parameters=True,  # parameters are what senders wrote
-        connect_args={
-            "server_settings": {**_SESSION_SETTINGS, "application_name": application_name},
-            "timeout": 10,
-        },
     )
 
 
-def async_url(database_url: str) -> URL:
-    """The same database, through asyncpg."""
-    return make_url(database_url).set(drivername="postgresql+asyncpg")
+DIALECT = "postgresql+asyncpg://"
+"""What SQLAlchemy has to know; the address is the driver's to read."""
+
+
+def dialling(
+    database_url: str, **settings: str
+) -> Callable[[], Coroutine[Any, Any, asyncpg.Connection]]:
+    """What connects to the database, with settings of the session.
+
+    The driver reads the whole URL, ``sslmode=verify-full`` and ``sslrootcert=…`` included, which
+    SQLAlchemy would hand on as arguments that the driver does not know. Raises ArgumentError
+    where it is no URL.
+    """
+    make_url(database_url)
+    return partial(asyncpg.connect, database_url, server_settings=settings, timeout=10)
 
 
 class Transaction:
@@ -74,7 +91,9 @@ class Transaction:
         Rows get their identity values in the order of ``records``. Without rows, nothing is sent.
         """
         if records:
-            await self.driver.copy_records_to_table(table, columns=columns, records=records)
+            await self.driver.copy_records_to_table(
+                table, columns=columns, records=reach_at_first("apply: in copy", records)
+            )
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

@@ -19,7 +19,7 @@ MOST_COMMANDS = 500
 """How many commands of a session one transaction takes: about as long as a worker's batch."""
 
 MOST_BYTES = 8 * 1024 * 1024
-"""How many bytes of values one transaction takes, if it is more than one command."""
+"""How many bytes of values and headers one transaction takes, if it is several commands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A dead letter. ``value`` is as it came, ``edited`` is what a replay applies in its place."""
+    """A dead letter. ``value`` is as it came, ``edited`` is what a replay applies in its place.
+
+    ``packed`` are its headers as they came, packed.
+    """
 
     number: int
     id: str
@@ -52,6 +55,7 @@ class Kept:
     session_id: str | None
     command_id: str | None
     recorded_at: datetime
+    packed: bytes
     edited: bytes | None
 
     @property
@@ -61,13 +65,17 @@ class Kept:
             return None
         return (self.account_id, self.session_id)
 
+    @property
+    def headers(self) -> Headers:
+        """Its headers as they came."""
+        return unpack(self.packed)
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A letter with its headers, what waits behind it, and what was done about it."""
+    """A letter with what waits behind it, and what was done about it."""
 
     letter: Kept
-    headers: Headers
     behind: list[Row]
     acts: list[Row]
 
@@ -87,6 +95,7 @@ class Act:
 _KEPT = """
     select d.number, d.id::text, d.reason, d.detail, d.status, d.topic, d.partition, d."offset",
         d.key, d.value, d.account_id::text, d.session_id::text, d.command_id::text, d.recorded_at,
+        d.headers,
         (select a.value from dead_letter_acts a
          where a.letter = d.number and a.act = 'edited' order by a.id desc limit 1) as edited
     from dead_letters d
@@ -161,7 +170,6 @@ async def see(tx: Transaction, letter_id: str) -> Seen | None:
         return None
     return Seen(
         found,
-        await _headers(tx, found.number),
         await _behind(tx, found),
         await _acts(tx, found.number),
     )
@@ -197,7 +205,8 @@ async def first_in_queue(tx: Transaction, queue: AccountSession) -> list[Kept]:
         where d.number = any(array(
             select number from (
                 select number, row_number() over before as place,
-                    sum(coalesce(octet_length(value), 0)) over before as bytes
+                    sum(coalesce(octet_length(value), 0) + octet_length(headers))
+                        over before as bytes
                 from dead_letters
                 where status = 'open' and command_id is not null
                     and account_id = $1 and session_id = $2
@@ -282,12 +291,6 @@ async def poisoned(tx: Transaction) -> tuple[int, datetime | None]:
         """
     )
     return rows[0][0], rows[0][1]
-
-
-async def _headers(tx: Transaction, number: int) -> Headers:
-    """A letter's headers as they came."""
-    (row,) = await tx.fetch("select headers from dead_letters where number = $1", number)
-    return unpack(row["headers"])
 
 
 async def _behind(tx: Transaction, letter: Kept) -> list[Row]:

@@ -7,14 +7,13 @@ every row twice.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from storage.database import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A command id with the SHA-256 of its value, and its answer's JSON; parked without one."""
 
     command_id: str
@@ -42,16 +41,13 @@ async def save(tx: Transaction, claims: Iterable[Claim], now: datetime) -> None:
         "inbox",
         ("command_id", "account_id", "session_id", "digest", "reply", "recorded_at"),
         # In one order everywhere, so that two transactions with the same ids meet at the first.
-        [
-            (claim.command_id, claim.account_id, claim.session_id, claim.digest, claim.reply, now)
-            for claim in sorted(claims, key=_by_command_id)
-        ],
+        [(*claim, now) for claim in sorted(claims)],
     )
 
 
 async def answer(tx: Transaction, claims: Iterable[Claim], now: datetime) -> None:
     """Give parked claims their answers. They are remembered from ``now`` on."""
-    claims = sorted(claims, key=_by_command_id)
+    claims = sorted(claims)
     if not claims:
         return
     await tx.execute(
@@ -64,7 +60,3 @@ async def answer(tx: Transaction, claims: Iterable[Claim], now: datetime) -> Non
         [claim.reply for claim in claims],
         now,
     )
-
-
-def _by_command_id(claim: Claim) -> str:
-    return claim.command_id

@@ -7,15 +7,16 @@ that one can be in doubt after a crash.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from storage.database import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """What goes to Kafka; ``topic`` is without the prefix. No value is a tombstone.
 
-    ``headers`` are packed as `storage.headers` does it.
+    ``headers`` are packed as `storage.headers` does it. Like a row, a tuple: there are three of
+    them a command, and a frozen dataclass takes three times as long to make.
     """
 
     topic: str
@@ -24,8 +25,7 @@ class Message:
     headers: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A message in the outbox."""
 
     id: int
@@ -72,26 +72,40 @@ async def stage(
 
 async def state(tx: Transaction, shard: int) -> ShardState:
     """Lock the shard's permanent row, made where it is missing, and read it."""
-    await tx.execute("insert into relay_shards (shard) values ($1) on conflict do nothing", shard)
-    (row,) = await tx.fetch(
+    rows = await tx.fetch(
         "select number, settled from relay_shards where shard = $1 for no key update", shard
     )
-    return ShardState(row["settled"], row["number"] if row["number"] > row["settled"] else None)
+    if not rows:
+        insert = "insert into relay_shards (shard) values ($1) on conflict do nothing"
+        await tx.execute(insert, shard)
+        return await state(tx, shard)
+    ((number, settled),) = rows
+    return ShardState(settled, number if number > settled else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The most that an intent may hold; a single row may have more bytes."""
+
+    rows: int = 2_000
+    bytes: int = 4 * 1024 * 1024
 
 
 async def take(
-    tx: Transaction, shard: int, progress: int, *, most_rows: int, most_bytes: int
+    tx: Transaction, shard: int, progress: int, bounds: Bounds, ahead: Sequence[Row] = ()
 ) -> Intent | None:
     """Open an intent over the next rows by id, or return None where nothing waits.
 
     Its number is past everything that Kafka has seen committed, ``progress``, so that a number
     can never be taken for settled before its rows went out. Raises `IntentOpen` where an intent
-    is open: somebody else relays.
+    is open: somebody else relays. ``ahead`` are the next rows where they were read already.
     """
     shard_state = await state(tx, shard)
     if shard_state.open is not None:
         raise IntentOpen(shard)
-    rows = _within(await _next_rows(tx, shard, most_rows), most_bytes)
+    # Where somebody else has relayed since, the rows may be gone.
+    rows = ahead if shard_state.settled == progress else ()
+    rows = rows or _within(await _next_rows(tx, shard, bounds.rows), bounds)
     if not rows:
         return None
     number = max(shard_state.settled, progress) + 1
@@ -153,18 +167,20 @@ async def settle(tx: Transaction, shard: int, number: int) -> None:
     """Delete the rows of the open intent and close it, where it is still this one."""
     rows = await tx.fetch(
         """
-        select row_ids from relay_shards
-        where shard = $1 and number = $2 and settled < $2
-        for no key update
+        update relay_shards s set settled = s.number, row_ids = null
+        from (
+            select shard, row_ids from relay_shards
+            where shard = $1 and number = $2 and settled < $2
+            for no key update
+        ) open
+        where s.shard = open.shard
+        returning open.row_ids
         """,
         shard,
         number,
     )
     for (row_ids,) in rows:
         await tx.execute("delete from outbox where shard = $1 and id = any($2)", shard, row_ids)
-        await tx.execute(
-            "update relay_shards set settled = number, row_ids = null where shard = $1", shard
-        )
 
 
 class IntentOpen(Exception):
@@ -172,6 +188,34 @@ class IntentOpen(Exception):
 
     def __init__(self, shard: int) -> None:
         super().__init__(f"an intent of shard {shard} is open already")
+
+
+async def read_ahead(tx: Transaction, shard: int, intent: Intent, bounds: Bounds) -> Sequence[Row]:
+    """The rows that come after those of the open intent; none where they would not fill the next.
+
+    All of it in one statement: what is visible of a session then has everything before it visible,
+    too. Rows below the intent's last are those that were committed late.
+    """
+    row_ids = [row.id for row in intent.rows]
+    records = await tx.fetch(
+        """
+        select id, topic, key, headers, value from outbox o
+        where shard = $1 and id < $2
+            and not exists (select from unnest($3::bigint[]) as taken(id) where taken.id = o.id)
+        union all
+        (
+            select id, topic, key, headers, value from outbox
+            where shard = $1 and id > $2 order by id limit $4
+        )
+        """,
+        shard,
+        row_ids[-1],
+        row_ids,
+        bounds.rows,
+    )
+    rows = [_row(record) for record in sorted(records, key=_by_id)][: bounds.rows]
+    within = _within(rows, bounds)
+    return within if len(rows) == bounds.rows or len(within) < len(rows) else ()
 
 
 async def _next_rows(tx: Transaction, shard: int, most_rows: int) -> list[Row]:
@@ -183,14 +227,19 @@ async def _next_rows(tx: Transaction, shard: int, most_rows: int) -> list[Row]:
     return [_row(record) for record in records]
 
 
-def _within(rows: Sequence[Row], most_bytes: int) -> Sequence[Row]:
+def _within(rows: Sequence[Row], bounds: Bounds) -> Sequence[Row]:
     """As many of the first rows as fit, and at least one."""
     total = 0
     for index, row in enumerate(rows):
         total += size(row.message)
-        if index and total > most_bytes:
+        if index and total > bounds.bytes:
             return rows[:index]
     return rows
+
+
+def _by_id(record: Sequence[object]) -> int:
+    row_id: int = record[0]  # type: ignore[assignment]
+    return row_id
 
 
 def size(message: Message) -> int:

@@ -4,13 +4,12 @@ A position moves in the transaction that holds the effects of the records below 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from storage.database import Transaction
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Partition:
+class Partition(NamedTuple):
     """A partition of a topic, by the topic's full name."""
 
     topic: str
@@ -69,19 +68,30 @@ async def read(tx: Transaction, partitions: Sequence[Partition]) -> dict[Partiti
 async def open_at(tx: Transaction, offsets: Mapping[Partition, int]) -> dict[Partition, int]:
     """Give each partition a position, at the offset named where it has none; return them all.
 
-    A position below the offset named, the oldest that Kafka still has, is moved up to it.
+    A position below the offset named, the oldest that Kafka still has, is moved up to it. One that
+    needs nothing is not waited for: a stopped process may hold it.
     """
-    await tx.execute(
-        """
-        insert into positions as p (topic, partition, next_offset)
-        select * from unnest($1::text[], $2::int[], $3::bigint[]) as s(topic, number, oldest)
-        order by s.topic, s.number
-        on conflict (topic, partition) do update set next_offset = excluded.next_offset
-            where p.next_offset < excluded.next_offset
-        """,
+    columns = (
         [partition.topic for partition in offsets],
         [partition.number for partition in offsets],
         list(offsets.values()),
+    )
+    await tx.execute(
+        """
+        insert into positions (topic, partition, next_offset)
+        select * from unnest($1::text[], $2::int[], $3::bigint[]) as s(topic, number, oldest)
+        order by s.topic, s.number
+        on conflict (topic, partition) do nothing
+        """,
+        *columns,
+    )
+    await tx.execute(
+        """
+        update positions p set next_offset = s.oldest
+        from unnest($1::text[], $2::int[], $3::bigint[]) as s(topic, number, oldest)
+        where p.topic = s.topic and p.partition = s.number and p.next_offset < s.oldest
+        """,
+        *columns,
     )
     return await read(tx, list(offsets))
 

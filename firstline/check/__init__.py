@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -22,11 +22,13 @@ from firstline.check.cluster import (
     read_cluster,
     read_topics,
 )
-from firstline.check.database import clock, schema, version
+from firstline.check.database import clock, encryption, schema, version
+from firstline.check.encryption import kafka_encryption
 from firstline.check.findings import Finding, Level, ok, wrong
 from firstline.check.layout import layout, retention, uneven
 from firstline.check.progress import positions, waiting
 from firstline.check.role import role
+from firstline.door import why
 from firstline.servers import Servers
 from firstline.servers.addresses import POSTGRES_FORM
 from firstline.settings import Settings
@@ -94,9 +96,13 @@ async def _look_at_kafka(kafka: Kafka, settings: Settings) -> tuple[Cluster | No
         return None, [_too_old(kafka)]
     except (KafkaError, OSError, TimeoutError, ValueError) as error:
         says = f"does not answer at {kafka.bootstrap} ({type(error).__name__})"
-        return None, [wrong("Kafka", says, "start it, or mend FIRSTLINE_KAFKA_BOOTSTRAP")]
+        todo = "start it, or mend FIRSTLINE_KAFKA_BOOTSTRAP"
+        if isinstance(error, KafkaConnectionError):
+            todo += f": {await why(kafka)}"
+        return None, [wrong("Kafka", says, todo)]
     return cluster, [
         ok("Kafka", f"answers at {kafka.bootstrap}, brokers: {cluster.brokers}"),
+        *kafka_encryption(kafka),
         *layout(kafka, cluster.topics, cluster.hidden, settings.inbox_days),
         *access(kafka, cluster),
     ]
@@ -125,6 +131,7 @@ async def _postgres_findings(
     """What Postgres tells; tables are only read where they are there and may be read."""
     found = [
         version(connection.get_server_version().major),
+        *await encryption(connection),
         *clocks({"Postgres": await clock(connection), **_kafka_clock(cluster)}),
         await schema(connection),
     ]

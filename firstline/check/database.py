@@ -5,6 +5,7 @@ from importlib.resources import files
 
 import asyncpg
 
+from firstline.check.encryption import postgres_encryption
 from firstline.check.findings import Finding, ok, wrong
 
 OLDEST_POSTGRES = 15
@@ -21,6 +22,17 @@ def version(major: int) -> Finding:
             "upgrade it",
         )
     return ok("Postgres", f"answers, version {major}")
+
+
+async def encryption(connection: asyncpg.Connection) -> list[Finding]:
+    """Judge whether the connection is encrypted."""
+    encrypted, server = await connection.fetchrow(
+        """
+        select (select ssl from pg_stat_ssl where pid = pg_backend_pid()),
+            host(inet_server_addr())
+        """
+    )
+    return list(postgres_encryption(encrypted=bool(encrypted), server=server))
 
 
 async def schema(connection: asyncpg.Connection) -> Finding:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from firstline import logs
 from firstline.servers import Servers, shared
 from firstline.settings import Settings
+from storage import failpoints
 
 _T = TypeVar("_T")
 
@@ -27,6 +28,11 @@ def servers_and_settings() -> Iterator[tuple[Servers, Settings]]:
     except ValidationError as error:
         raise typer.BadParameter(_settings_fault(error)) from None
     logs.configure(settings.log_level)
+    try:
+        failpoints.arm(os.environ.get(failpoints.VARIABLE, ""))
+    except ValueError as error:
+        msg = f"{failpoints.VARIABLE}: {error}"
+        raise typer.BadParameter(msg) from None
     with shared(environ=os.environ) as servers:
         yield servers, settings
 

@@ -124,8 +124,7 @@ def _replay(
         return asyncio.run(
             replay(
                 sent,
-                bootstrap=place.kafka_bootstrap,
-                prefix=place.topic_prefix,
+                kafka=place.kafka,
                 rate=rate,
                 watch=watch,
             )
@@ -136,13 +135,7 @@ def _settle(place: Playground, running: Worker) -> Left:
     """Read back only after the worker has ended: from then on nothing more can come."""
     asyncio.run(quiet(place.database_url))
     running.drain()
-    return asyncio.run(
-        read_back(
-            bootstrap=place.kafka_bootstrap,
-            database_url=place.database_url,
-            prefix=place.topic_prefix,
-        )
-    )
+    return asyncio.run(read_back(kafka=place.kafka, database_url=place.database_url))
 
 
 def _conclude(console: Console, broken: Sequence[str]) -> int:

@@ -12,7 +12,6 @@ from firstline.demo import catalogue
 from firstline.demo.playground import Playground
 from firstline.demo.program import DemoFailed
 from producers.client import Client, new_id
-from producers.kafka import Kafka
 from schemas.commands import CommandModel, NextNode, RecordStep, Resolve, StartAiBuild
 from schemas.published import ShownNode
 
@@ -53,8 +52,7 @@ async def _build(place: Playground) -> Built:
         "actor_id": catalogue.walkers()[0],
     }
     walked: list[tuple[str, str]] = []
-    kafka = Kafka(place.kafka_bootstrap, place.topic_prefix)
-    async with Client(kafka, "chat") as client, asyncio.timeout(_MOST_SECONDS):
+    async with Client(place.kafka, "chat") as client, asyncio.timeout(_MOST_SECONDS):
 
         async def send(make: type[CommandModel], **own: object) -> ShownNode | None:
             command = make.model_validate({**common, "command_id": new_id(), **own})

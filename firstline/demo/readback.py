@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer
 
 from firstline.demo.catalogue import account_id
 from firstline.demo.program import DemoFailed
+from producers.kafka import Kafka
 
 EVENT_TOPICS = ("session-events", "ticketing", "engineer-notifications")
 _WITHIN = 60.0
@@ -45,10 +46,10 @@ async def quiet(database_url: str) -> None:
         await connection.close()
 
 
-async def read_back(*, bootstrap: str, database_url: str, prefix: str) -> Left:
+async def read_back(*, kafka: Kafka, database_url: str) -> Left:
     """Read all that was published, and count the sessions in Postgres by kind and status."""
     records = {
-        name: await _committed(f"{prefix}{name}", bootstrap)
+        name: await _committed(kafka, kafka.topic(name))
         for name in (*EVENT_TOPICS, "replies", "dead-letters")
     }
     return Left(
@@ -61,7 +62,7 @@ async def read_back(*, bootstrap: str, database_url: str, prefix: str) -> Left:
     )
 
 
-async def _committed(topic: str, bootstrap: str) -> list[Any]:
+async def _committed(kafka: Kafka, topic: str) -> list[Any]:
     """Read a topic from its beginning to its end as it is now, what was aborted left out.
 
     The end is reached when the position says so: an empty poll proves nothing, and the marks of
@@ -69,7 +70,7 @@ async def _committed(topic: str, bootstrap: str) -> list[Any]:
     """
     consumer = AIOKafkaConsumer(
         topic,
-        bootstrap_servers=bootstrap,
+        **kafka.connection(),
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         enable_auto_commit=False,

@@ -12,6 +12,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from firstline.demo.story import Sent
+from producers import topics
+from producers.kafka import Kafka
 
 _PATIENCE = 30.0
 
@@ -52,8 +54,7 @@ class Replayed:
 async def replay(
     story: Sequence[Sent],
     *,
-    bootstrap: str,
-    prefix: str,
+    kafka: Kafka,
     rate: float,
     watch: Callable[[int, int], None],
 ) -> Replayed:
@@ -62,14 +63,14 @@ async def replay(
     Returns early, with fewer answers, where none has come for half a minute. `watch` is called
     with the numbers sent and answered so far, and may raise to stop.
     """
-    async with _reading(f"{prefix}replies", bootstrap) as reading, _producer(bootstrap) as producer:
+    async with _reading(kafka) as reading, _producer(kafka) as producer:
         began = time.monotonic()
         futures: list[asyncio.Future[Any]] = []
         for place, sent in enumerate(story):
             await asyncio.sleep(began + place / rate - time.monotonic())
             if sent.after is not None:
                 await reading.answer_to(sent.after)
-            topic = f"{prefix}commands.{sent.source}"
+            topic = kafka.topic(f"commands.{sent.source}")
             futures.append(await producer.send(topic, value=sent.value, key=sent.key))
             watch(len(futures), len(reading.answers))
         appended = await asyncio.gather(*futures)
@@ -126,10 +127,10 @@ class _Reading:
 
 
 @asynccontextmanager
-async def _reading(topic: str, bootstrap: str) -> AsyncIterator[_Reading]:
+async def _reading(kafka: Kafka) -> AsyncIterator[_Reading]:
     consumer = AIOKafkaConsumer(
-        topic,
-        bootstrap_servers=bootstrap,
+        kafka.topic(topics.REPLIES),
+        **kafka.connection(),
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         enable_auto_commit=False,
@@ -147,8 +148,8 @@ async def _reading(topic: str, bootstrap: str) -> AsyncIterator[_Reading]:
 
 
 @asynccontextmanager
-async def _producer(bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
+async def _producer(kafka: Kafka) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(**kafka.connection(), acks="all", enable_idempotence=True)
     await producer.start()
     try:
         yield producer

@@ -69,7 +69,9 @@ def as_json(seen: Seen) -> str:
         "session_id": letter.session_id,
         "command_id": letter.command_id,
         **_bytes("key", letter.key),
-        "headers": [_bytes("name", name) | _bytes("value", value) for name, value in seen.headers],
+        "headers": [
+            _bytes("name", name) | _bytes("value", value) for name, value in letter.headers
+        ],
         **_bytes("value", letter.value),
         **_bytes("edited", letter.edited),
         "behind": seen.behind,
@@ -106,7 +108,7 @@ def tree(seen: Seen) -> Tree:
         if told is not None:
             root.add(_labelled(label, told))
     root.add(_labelled("key", "none" if letter.key is None else _decoded(letter.key)))
-    _branch(root, f"headers, {len(seen.headers)}", (_header(*one) for one in seen.headers))
+    _branch(root, f"headers, {len(letter.headers)}", (_header(*one) for one in letter.headers))
     size = "none" if letter.value is None else f"{len(letter.value)} bytes"
     _branch(root, f"value, {size}", _lines(text(letter.value or b"")))
     if letter.edited is not None:

@@ -132,11 +132,11 @@ class Kafka:
     def _write_settings(self) -> None:
         settings = {
             **NODE_SETTINGS,
-            **self._settings,
             "listeners": f"BROKER://{self.bootstrap},CONTROLLER://127.0.0.1:{self.controller_port}",
             "advertised.listeners": f"BROKER://{self.bootstrap}",
             "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
             "log.dirs": str(self.folder / "log"),
+            **self._settings,
         }
         lines = (f"{name}={value}\n" for name, value in settings.items())
         self._properties.write_text("".join(lines))

@@ -1,7 +1,6 @@
 """A Kafka with an authorizer: rights that are missing, and rights that nobody needs."""
 
 import asyncio
-import json
 import os
 import secrets
 import subprocess
@@ -10,9 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
-from aiokafka import AIOKafkaProducer
 
 from firstline.check.access import GROUPS, NEEDED
 from firstline.load import load_file
@@ -21,12 +18,11 @@ from firstline.settings import Settings
 from firstline.topics import create_topics
 from firstline.traffic import TrafficError, print_topic, send_file
 from producers.topics import ALL
-from tests.builders import ACME, ENGINEER, FLOW, PROPOSAL, TECH, an_id
 from tests.check.installations import Installation
 from tests.check.roles import as_role
+from tests.check.work import all_is_done, catalogue, commands, tell
 
 _AUTHORIZER = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
-_TICKET = an_id(0x21)
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +103,9 @@ async def test_settings_that_may_not_be_read_are_worth_a_warning(
 async def test_worker_and_relay_do_their_work_with_the_rights_that_are_said_to_be_needed(
     behind_acls: Installation, tmp_path: Path
 ) -> None:
-    await load_file(_catalogue(tmp_path), behind_acls.servers.database_url)
-    sent = await send_file(behind_acls.kafka, _commands(tmp_path), "chat")
-    await _tell(behind_acls)
+    await load_file(catalogue(tmp_path), behind_acls.servers.database_url)
+    sent = await send_file(behind_acls.kafka, commands(tmp_path), "chat")
+    await tell(behind_acls.kafka)
     await _only_what_is_needed(behind_acls)
     async with asyncio.timeout(10):
         while "on topics" in await behind_acls.warnings():
@@ -124,7 +120,7 @@ async def test_worker_and_relay_do_their_work_with_the_rights_that_are_said_to_b
         )
         try:
             async with asyncio.timeout(40):
-                while not await _all_is_answered_and_relayed(behind_acls, sent):
+                while not await all_is_done(behind_acls.servers.database_url, sent):
                     assert worker.returncode is None
         finally:
             worker.terminate()
@@ -143,110 +139,3 @@ async def _only_what_is_needed(installation: Installation) -> None:
         await installation.operator.allow("GROUP", installation.topic(group), "READ")
     await installation.operator.allow("TRANSACTIONAL_ID", installation.topic("relay-0"), "WRITE")
     assert set(NEEDED) == {topic.name for topic in ALL}
-
-
-async def _all_is_answered_and_relayed(installation: Installation, sent: int) -> bool:
-    connection = await asyncpg.connect(installation.servers.database_url)
-    try:
-        answered, parked, waiting = await connection.fetchrow(
-            """
-            select (select count(*) from inbox), (select count(*) from parked_sessions),
-                (select count(*) from outbox)
-            """
-        )
-    finally:
-        await connection.close()
-    assert not parked
-    # and the intake that the ticket event started
-    return bool(answered == sent + 1 and not waiting)
-
-
-async def _tell(installation: Installation) -> None:
-    """Say that there is a new ticket, which starts an intake."""
-    event = {
-        "event_id": "7781-3",
-        "account_id": ACME,
-        "provider": "connectwise",
-        "action": "created",
-        "ticket": {"kind": "psa", "id": "10046", "title": "Mail"},
-    }
-    producer = AIOKafkaProducer(**installation.kafka.connection())
-    await producer.start()
-    try:
-        key = f"{ACME}:psa:10046".encode()
-        topic = installation.topic("ticket-events")
-        await producer.send_and_wait(topic, json.dumps(event).encode(), key)
-    finally:
-        await producer.stop()
-
-
-def _catalogue(folder: Path) -> Path:
-    nodes = {"n1": {"type": "action", "text": "Restart it.", "next": "n2"}}
-    nodes["n2"] = {"type": "resolve", "text": "Done."}
-    walk = {"account_id": ACME, "title": "Mail", "category": "email", "start": "n1", "nodes": nodes}
-    content = {
-        "accounts": [
-            {
-                "id": ACME,
-                "name": "Acme",
-                "default_recipients": ["a@acme.example"],
-                "policy": {"intake_actor_id": TECH},
-            }
-        ],
-        "users": [
-            {
-                "id": TECH,
-                "account_id": ACME,
-                "name": "Terry",
-                "email": "t@acme.example",
-                "role": "l1_tech",
-            },
-            {
-                "id": ENGINEER,
-                "account_id": ACME,
-                "name": "Erin",
-                "email": "e@acme.example",
-                "role": "engineer",
-            },
-        ],
-        "flows": [{**walk, "id": FLOW, "version": 1}],
-        "flow_proposals": [{**walk, "id": PROPOSAL, "validated_by_outcome": False}],
-        "tickets": [{"id": _TICKET, "account_id": ACME, "title": "Mail", "status": "open"}],
-    }
-    file = folder / "catalogue.json"
-    file.write_text(json.dumps(content))
-    return file
-
-
-def _commands(folder: Path) -> Path:
-    """Commands that between them touch every table a worker writes."""
-    on_psa = {"ticket_kind": "psa", "ticket_id": "10045"}
-    on_ours = {"ticket_kind": "internal", "ticket_id": _TICKET}
-    step: dict[str, object] = {"type": "record_step", "node_id": "n1", "answer": "Done"}
-    walks: list[list[dict[str, object]]] = [
-        [
-            {"type": "start_flow", "flow_id": FLOW, **on_psa},
-            step,
-            {"type": "update_notes", "notes": [{"text": "Called."}]},
-            {"type": "escalate", "reason": "Beyond me.", "reason_category": "network"},
-            {"type": "claim_escalation", "actor_id": ENGINEER},
-        ],
-        [
-            {"type": "start_proposal", "flow_proposal_id": PROPOSAL, **on_ours},
-            step,
-            {"type": "resolve", "helpful": True, "resolution_notes": "Restarted."},
-        ],
-    ]
-    lines = []
-    for number, walk in enumerate(walks):
-        for place, command in enumerate(walk):
-            common = {
-                "command_id": an_id(0x100 * (number + 1) + place),
-                "session_id": an_id(0x500 + number),
-                "account_id": ACME,
-                "actor_id": TECH,
-            }
-            lines.append(json.dumps({**common, **command}))
-    file = folder / "commands.jsonl"
-    file.write_text("\n".join(lines))
-    return file

@@ -67,7 +67,7 @@ async def test_the_others_are_applied_once_and_in_order(desk: Desk, place: str) 
     applied = await desk.apply(*sent)
 
     assert (applied.records, applied.repeated) == (size, 0)
-    assert applied.letters == {"Poison": len(bad)}
+    assert applied.letters == {"poison": len(bad)}
     assert await desk.answers() == outcomes(good)
     assert await desk.inbox() == dict(outcomes(good)) | dict.fromkeys(
         one["command_id"] for one in bad
@@ -241,7 +241,7 @@ async def test_poison_in_two_partitions_moves_both_positions(desk: Desk) -> None
 
     applied = await desk.applier.apply(both, NOW)
 
-    assert (applied.records, applied.letters) == (4, {"Poison": 2})
+    assert (applied.records, applied.letters) == (4, {"poison": 2})
     assert [await desk.position(0), await desk.position(1)] == [2, 2]
 
 

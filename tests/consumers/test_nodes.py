@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import secrets
 import signal
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,6 +21,7 @@ from consumers.nodes import Nodes, NodesSettings
 from firstline.servers import Servers
 from producers.kafka import Kafka
 from schemas.states import NodeRequest
+from storage.headers import unpack
 from tests.consumers import paying
 from tests.consumers.asking import started
 from tests.consumers.desk import Desk
@@ -49,9 +51,12 @@ class House:
             await self.send(one.model_dump_json(exclude_unset=True).encode(), number % PARTITIONS)
         return asked
 
-    async def send(self, value: bytes, partition: int = 0) -> None:
+    async def send(self, value: bytes, partition: int = 0, trace: bytes | None = None) -> None:
         await self.producer.send_and_wait(
-            self.kafka.topic("node-requests"), value, partition=partition
+            self.kafka.topic("node-requests"),
+            value,
+            partition=partition,
+            headers=[] if trace is None else [("traceparent", trace)],
         )
 
     async def consume(
@@ -119,6 +124,18 @@ async def all_answered(house: House, asked: list[NodeRequest]) -> None:
     await until(holds)
 
 
+async def test_the_trace_context_of_a_request_goes_on_to_what_serves_its_node(house: House) -> None:
+    asked = await started(house.desk)
+    trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    await house.send(asked.model_dump_json().encode(), trace=trace)
+    await house.consume(Counting())
+    await all_answered(house, [asked])
+    (row,) = await house.desk.connection.fetch(
+        "select headers from outbox where topic = 'commands.internal'"
+    )
+    assert (b"traceparent", trace) in unpack(row["headers"])
+
+
 async def test_no_more_are_generated_at_once_than_may_be_and_the_rest_waits_in_kafka(
     house: House,
 ) -> None:
@@ -128,10 +145,10 @@ async def test_no_more_are_generated_at_once_than_may_be_and_the_rest_waits_in_k
     nodes = await house.consume(generator, concurrency=2)
     await generator.until_asked(2)
     # What a member of the group does that is alive: it is polled, though nothing is read.
-    polled = nodes.polled_at
+    began = time.monotonic()
 
     async def polled_again() -> bool:
-        return nodes.polled_at > polled
+        return nodes.polled_seconds_ago() < time.monotonic() - began
 
     await until(polled_again)
     assert (len(generator.asked), await house.committed()) == (2, 0)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from producers.relay import RelaySettings, open_relay
-from storage.outbox import IntentOpen
+from storage.outbox import Bounds, IntentOpen
 from tests.model.bench import AnswerLost, Fuse, Killed
 from tests.model.stage import Stage, fuses, in_queues
 
-_SETTINGS = RelaySettings(most_rows=7)
+_SETTINGS = RelaySettings(Bounds(rows=7))
 _ALL = 10_000
 
 

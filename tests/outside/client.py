@@ -179,8 +179,16 @@ class Client:
             if time.monotonic() > until:
                 message = f"{complaint()} within {seconds} s"
                 raise TimeoutError(message)
-            for message_ in self._follower.consume(500, 0.05):
-                self._take(message_)
+            self.follow()
+
+    def follow(self) -> None:
+        """Take in what lies in the topics by now."""
+        for message_ in self._follower.consume(500, 0.05):
+            self._take(message_)
+
+    def has_answered(self, command: Json) -> bool:
+        """Say whether a reply to this command was taken in."""
+        return (command["command_id"], command["session_id"]) in self._replies
 
     def wait_for(
         self, topic: str, wanted: Callable[[Record], bool], count: int = 1

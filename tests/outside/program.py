@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +21,8 @@ from psycopg import sql
 from .wire import Json
 
 PARTITIONS = 3
+WORKER = ("firstline", "worker", "--no-nodes")
+"""A worker for tests that serve nodes themselves."""
 
 _START_SECONDS = 45
 _STOP_SECONDS = 30
@@ -32,14 +34,19 @@ class NotReady(AssertionError):
 
 
 class Worker:
-    """A running `firstline worker`."""
+    """A running `firstline worker`, or another program that ends in one."""
 
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        environment: dict[str, str],
+        log: Path,
+        command: Sequence[str] = WORKER,
+    ) -> None:
         self._log = log
         self._ready = threading.Event()
         with log.open("ab") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "firstline", "worker", "--no-nodes"],
+                [sys.executable, "-m", *command],
                 env=environment,
                 cwd=log.parent,
                 stdin=subprocess.DEVNULL,
@@ -62,6 +69,15 @@ class Worker:
     def is_ready(self, seconds: float) -> bool:
         """Wait at most so long for the line `ready`, and say whether it came."""
         return self._ready.wait(seconds)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def ended(self) -> bool:
+        """Say whether the process has ended."""
+        return self._process.poll() is not None
 
     def must_run(self) -> None:
         """Raise NotReady where the process has ended."""
@@ -106,13 +122,17 @@ class Worker:
 
 @dataclass
 class Installation:
-    """A database, a topic prefix, and the worker that runs between them, if any."""
+    """A database, a topic prefix, and the worker that runs between them, if any.
+
+    A supervised one starts its worker again wherever that has ended.
+    """
 
     kafka_bootstrap: str
     database_url: str
     prefix: str
     folder: Path
     worker: Worker | None = None
+    supervised: bool = False
     environment: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -153,9 +173,9 @@ class Installation:
             self.run("load", str(file))
             topics.result()
 
-    def launch(self) -> Worker:
+    def launch(self, command: Sequence[str] = WORKER, **environment: str) -> Worker:
         """Start a worker, which need not be ready when this returns."""
-        self.worker = Worker(self.environment, self.folder / "worker.log")
+        self.worker = Worker(self.environment | environment, self.folder / "worker.log", command)
         return self.worker
 
     def start(self) -> Worker:
@@ -165,8 +185,10 @@ class Installation:
         return worker
 
     def must_run(self) -> None:
-        """Raise NotReady where the worker that ought to run has ended."""
-        if self.worker is not None:
+        """Raise NotReady where the worker that ought to run has ended, or start it again."""
+        if self.supervised and (self.worker is None or self.worker.ended()):
+            self.launch()
+        elif self.worker is not None:
             self.worker.must_run()
 
     def log_tail(self) -> str:

@@ -62,7 +62,9 @@ CASES = {
         "worker", r"a server cannot be reached \(.*refused.*\)", environment={DATABASE: NOWHERE}
     ),
     "Kafka is away": Case(
-        "worker", "Kafka cannot be reached; look at FIRSTLINE_KAFKA_BOOTSTRAP",
+        "worker",
+        "Kafka cannot be reached; look at FIRSTLINE_KAFKA_BOOTSTRAP and"
+        " FIRSTLINE_KAFKA_SECURITY_PROTOCOL, which is PLAINTEXT",
         environment={KAFKA: "127.0.0.1:1"},
     ),
     "only Kafka is named": Case(

@@ -1,9 +1,12 @@
 """A worker from its first line to its last: ready, under load, told to stop, and its logs."""
 
 import json
+import re
+import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from uuid import UUID
 
 import psycopg
@@ -15,6 +18,7 @@ from tests.outside.commands import command, encode, new_id, script
 from tests.outside.look import look, wait_for_rest
 from tests.outside.program import Installation
 from tests.outside.wire import Json
+from tests.program.collector import collecting
 from tests.program.forking import run_all
 from tests.program.running import Ended, Program, running
 
@@ -28,8 +32,10 @@ SETTINGS = {"FIRSTLINE_LOG_LEVEL": "debug", "FIRSTLINE_BATCH_RECORDS": "50"}
 
 
 @contextmanager
-def a_worker(installation: Installation, *options: str) -> Iterator[Program]:
-    environment = installation.environment | SETTINGS
+def a_worker(
+    installation: Installation, *options: str, settings: Mapping[str, str] = SETTINGS
+) -> Iterator[Program]:
+    environment = installation.environment | dict(settings)
     with running(environment, "worker", *options, folder=installation.folder) as worker:
         worker.wait_for("ready")
         yield worker
@@ -127,15 +133,35 @@ def test_what_is_sent_from_a_file_can_be_read_back(
         assert [one for one in found if one["session_id"] == sent[0]["session_id"]] == expected
 
 
-def test_no_payload_is_in_any_log(installation: Installation, client: Client) -> None:
+def test_no_payload_is_in_any_log_metric_or_span(
+    installation: Installation, client: Client
+) -> None:
     """Applied, refused, unreadable, too large, poison by what Postgres refuses, or parked."""
     with psycopg.connect(installation.database_url, autocommit=True) as connection:
         connection.execute(
             "alter table sessions add constraint odd_check check (ticket_id not like 'poison%')"
         )
-    with a_worker(installation) as worker:
-        say_the_canary(client)
-        assert worker.stop() == 0
+    with collecting() as collector:
+        settings = SETTINGS | collector.environment | {"FIRSTLINE_HTTP_ADDRESS": "127.0.0.1:0"}
+        with a_worker(installation, settings=settings) as worker:
+            traced = say_the_canary(client)
+            address = listens_at(worker)
+            served = {path: get(address, path) for path in ("/livez", "/readyz")}
+            metrics = once_nothing_waits(address)
+            assert worker.stop() == 0
+
+    assert served["/livez"][0] == served["/readyz"][0] == 200, served
+    assert CANARY not in f"{served} {metrics}"
+    assert {
+        'firstline_dead_letters_total{reason="poison"} 1.0',
+        "firstline_database_up 1.0",
+        "firstline_relay_leading 1.0",
+        "firstline_parked_sessions 1.0",
+        "firstline_waiting 0.0",
+    } <= set(metrics.splitlines())
+    assert "\nfaststream_received_messages_total{" in metrics
+    assert [body for body in collector.bodies if CANARY.encode() in body] == []
+    assert any(bytes.fromhex(traced) in body for body in collector.bodies), "no span is linked"
 
     lines = worker.log.read_text().splitlines()
     logs = [json.loads(line) for line in lines]
@@ -145,8 +171,42 @@ def test_no_payload_is_in_any_log(installation: Installation, client: Client) ->
     assert worker.lines == ["ready"]
 
 
-def say_the_canary(client: Client) -> None:
-    """Send it in every field, and in records of every fate."""
+def listens_at(worker: Program) -> str:
+    logs = [json.loads(line) for line in worker.log.read_text().splitlines()]
+    return str([log["address"] for log in logs if log["event"] == "listening"][-1])
+
+
+def get(address: str, path: str) -> tuple[int, str]:
+    """What is served, once the database was looked at."""
+    until = time.monotonic() + 10
+    while True:
+        connection = HTTPConnection(address, timeout=10)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        told = answer.status, answer.read().decode()
+        connection.close()
+        if told[0] == 200 or time.monotonic() > until:
+            return told
+
+
+def once_nothing_waits(address: str) -> str:
+    """The metrics, once there is no lag and nothing in the outbox; marks of transactions are none.
+
+    The session that is parked was parked before the database was looked at last.
+    """
+    until = time.monotonic() + 20
+    while True:
+        _, told = get(address, "/metrics")
+        lags = re.findall(r"^firstline_lag_records\{.*\} (.*)$", told, re.MULTILINE)
+        settled = ["firstline_outbox_messages 0.0", "firstline_parked_sessions 1.0"]
+        if len(lags) == 4 and set(lags) == {"0.0"} and all(one in told for one in settled):
+            return told
+        assert time.monotonic() < until, told
+        time.sleep(0.2)  # it is noted each second
+
+
+def say_the_canary(client: Client) -> str:
+    """Send it in every field, in records of every fate; return the id of the trace that has one."""
     walk = script(
         new_id(),
         ("start_ai_build", {"problem_text": CANARY, "category": CANARY, "ticket_id": CANARY}),
@@ -171,6 +231,15 @@ def say_the_canary(client: Client) -> None:
         sent = client.send(value, key=key, headers=[(CANARY, CANARY.encode())])
         reasons.append(client.dead_letter(sent).header("fl_reason"))
     assert reasons == ["poison", "parked", *["unreadable"] * 3, "too_large"]
+
+    trace, begun = secrets.token_hex(16), command("start_adhoc", correlation=CANARY)
+    parent = f"00-{trace}-{secrets.token_hex(8)}-01".encode()
+    client.send(begun, headers=[("traceparent", parent), (CANARY, CANARY.encode())])
+    client.flush()
+    for topic in ("replies", "session-events", "session-state"):
+        (caused,) = client.of_session(topic, begun["session_id"])
+        assert caused.header("traceparent") == parent.decode(), topic
+    return trace
 
 
 def test_a_bad_deployment_stops_the_worker_and_what_was_set_aside_is_replayed(

@@ -13,7 +13,7 @@ from producers.kafka import Kafka
 from producers.relay import Relay, RelaySettings, open_relay
 from storage import outbox
 from storage.database import begin
-from storage.outbox import Message, ShardState
+from storage.outbox import Bounds, Message, ShardState
 
 Open = Callable[[AsyncExitStack, AsyncEngine, Kafka, int, RelaySettings], Awaitable[Relay]]
 
@@ -22,7 +22,7 @@ FENCED = (KafkaError, IllegalOperation)
 """How the client of a relay that was replaced puts it, by the request that is refused first."""
 
 PARTITIONS = 2
-SMALL_INTENTS = RelaySettings(most_rows=8, idle_seconds=0.005)
+SMALL_INTENTS = RelaySettings(Bounds(rows=8), idle_seconds=0.005)
 TOPICS = ("session-events", "ticketing")
 _KEYS = 5
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from firstline import migrate
-from storage.database import async_url
+from storage.database import DIALECT, dialling
 from storage.tables import metadata
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -65,7 +65,7 @@ async def tx(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 async def test_the_declared_tables_are_those_that_the_migrations_make(database_url: str) -> None:
     migrated = await described(database_url)
     await migrate.downgrade(database_url, "base")
-    engine = create_async_engine(async_url(database_url))
+    engine = create_async_engine(DIALECT, async_creator=dialling(database_url))
     async with engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
     await engine.dispose()

@@ -1,0 +1,54 @@
+"""What a batch asks of Postgres: counted on the wire, so that no clock has a say."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from benchmarks.batches import batch_of
+from benchmarks.wire import Wire, tapped
+from benchmarks.workload import Sent, commands, start, step
+from consumers.apply import apply_batch
+from domain.context import Limits
+from storage.database import connect
+
+
+async def steps(database_url: str, sizes: Sequence[int]) -> list[Wire]:
+    """What batches of so many steps take, each of a session of its own."""
+    ids = [str(uuid.UUID(int=number, version=4)) for number in range(sum(sizes))]
+    parts, begun = [], 0
+    for size in sizes:
+        parts.append([step(one, 2) for one in ids[begun : begun + size]])
+        begun += size
+    warm_up = ([start(one) for one in ids], [step(one, 1) for one in ids])
+    return (await _counted(database_url, [*warm_up, *parts]))[len(warm_up) :]
+
+
+async def mixed(database_url: str, sizes: Sequence[int]) -> list[Wire]:
+    """What batches of so many commands of a service desk take."""
+    warm_up = (2_000, 2_000)
+    sent = list(commands(sum(warm_up) + sum(sizes)))
+    parts, begun = [], 0
+    for size in (*warm_up, *sizes):
+        parts.append(sent[begun : begun + size])
+        begun += size
+    return (await _counted(database_url, parts))[len(warm_up) :]
+
+
+async def _counted(database_url: str, batches: Sequence[Sequence[Sent]]) -> list[Wire]:
+    """What each of the batches takes; the first ones have statements prepared besides."""
+    counted: list[Wire] = []
+    async with tapped(database_url) as (through, wire):
+        engine = connect(through, pool_size=1)
+        try:
+            offset = 0
+            for sent in batches:
+                wire.reset()
+                batch = batch_of(sent, offset)
+                applied = await apply_batch(engine, batch, datetime.now(UTC), Limits())
+                assert applied.records == len(sent)
+                counted.append(replace(wire))
+                offset += len(sent)
+        finally:
+            await engine.dispose()
+    return counted

@@ -1,0 +1,140 @@
+"""What befalls the machine: its disk is slow or full, its clock is wrong."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from tests.chaos.fault import Fault
+from tests.chaos.scene import Scene
+
+_SLOW_SECONDS = 15
+_CLOCK_SECONDS = 5
+_DISK_MIB = 24
+_DELAY_US = 150_000
+
+
+def slow_disk(scene: Scene) -> int:
+    """Have each flush of Postgres take a sixth of a second longer."""
+    server = psutil.Process(scene.postgres.pid)
+    pids = [server.pid, *(child.pid for child in server.children(recursive=True))]
+    tracing = subprocess.Popen(
+        [
+            *(_tool("strace"), "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"),
+            *("-e", f"inject=fsync,fdatasync:delay_enter={_DELAY_US}"),
+            *(word for pid in pids for word in ("-p", str(pid))),
+        ],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        scene.until(lambda: _seconds_of_a_commit(scene) > _DELAY_US / 1e6, "commits are quick")
+        time.sleep(_SLOW_SECONDS)
+    finally:
+        tracing.terminate()
+        tracing.wait()
+    return 1
+
+
+def _seconds_of_a_commit(scene: Scene) -> float:
+    with scene.database() as connection:
+        begun = time.monotonic()
+        connection.execute("select pg_logical_emit_message(true, 'chaos', '')")
+        return time.monotonic() - begun
+
+
+def cannot_slow_disks() -> str:
+    if shutil.which("strace") is None:
+        return "strace is missing"
+    tried = subprocess.run(
+        [_tool("strace"), *("-qq", "-o", "/dev/null", "-e", "inject=fsync:delay_enter=1", "true")],
+        capture_output=True,
+        check=False,
+    )
+    return "" if tried.returncode == 0 else "strace may not trace here"
+
+
+def full_disk(scene: Scene) -> int:
+    """Have the disk that the outbox and the walks are on run full, and be cleared again."""
+    with _small_disk(scene) as disk, scene.database() as connection:
+        ballast = disk / "ballast"
+        try:
+            before = scene.log_lines("53100")
+            with ballast.open("wb") as file:
+                file.write(bytes(shutil.disk_usage(disk).free))
+            scene.until(lambda: scene.log_lines("53100") > before, "the disk is not full")
+            time.sleep(3)
+        finally:
+            ballast.unlink()
+        scene.until_answered()
+        for table in _ON_SMALL_DISK:
+            connection.execute(f"alter table {table} set tablespace pg_default")
+        connection.execute("drop tablespace small")
+    return 1
+
+
+_ON_SMALL_DISK = ("outbox", "walk_steps", "inbox")
+
+
+@contextmanager
+def _small_disk(scene: Scene) -> Iterator[Path]:
+    """A disk of a few MiB, with tables that every batch writes on it."""
+    disk = scene.installation.folder.parent / "small"
+    disk.mkdir()
+    subprocess.run(
+        [_tool("mount"), *("-t", "tmpfs", "-o", f"size={_DISK_MIB}m", "tmpfs"), disk], check=True
+    )
+    try:
+        place = disk / "tables"
+        place.mkdir()
+        owner = (scene.postgres.folder / "data").stat()
+        os.chown(place, owner.st_uid, owner.st_gid)
+        with scene.database() as connection:
+            connection.execute(f"create tablespace small location '{place}'")
+            for table in _ON_SMALL_DISK:
+                connection.execute(f"alter table {table} set tablespace small")
+        yield disk
+    finally:
+        subprocess.run([_tool("umount"), "--lazy", disk], check=True)
+
+
+def cannot_fill_disks() -> str:
+    if os.geteuid() != 0:
+        return "only root can mount a small disk"
+    if not all(map(shutil.which, ("unshare", "mount", "umount"))):
+        return "unshare, mount or umount is missing"
+    allowed = subprocess.run(
+        [_tool("unshare"), "--mount", _tool("mount"), *("-t", "tmpfs", "tmpfs", "/mnt")],
+        capture_output=True,
+        check=False,
+    )
+    return "" if allowed.returncode == 0 else "mounting is not allowed here"
+
+
+def _tool(name: str) -> str:
+    """Where a program of this machine is. Raises `FileNotFoundError`."""
+    path = shutil.which(name)
+    if path is None:
+        raise FileNotFoundError(name)
+    return path
+
+
+def clocks_off(scene: Scene) -> int:
+    """Have workers whose clocks are an hour off, either way, one after the other."""
+    for change in ("hour-ahead", "hour-behind", "hour-ahead"):
+        scene.replace_worker("", change).wait_until_ready()
+        time.sleep(_CLOCK_SECONDS)
+    scene.replace_worker()
+    return 3
+
+
+FAULTS = (
+    Fault("disk slow under Postgres", slow_disk, cannot_slow_disks),
+    Fault("disk full under Postgres", full_disk, cannot_fill_disks),
+    Fault("clocks an hour off", clocks_off),
+)

@@ -1,0 +1,77 @@
+"""A relay with a backlog reads the next rows while Kafka works on these."""
+
+from collections.abc import Sequence
+
+from storage import outbox
+from storage.database import begin
+from storage.outbox import Bounds, Intent, Message, Row
+from tests.relay.house import SMALL_INTENTS, House
+
+BOUNDS = SMALL_INTENTS.bounds
+
+
+async def test_the_rows_after_an_intent_are_read_while_it_is_published(house: House) -> None:
+    await house.stage(20)
+    async with house.relay() as relay:
+        assert await relay.relay_once() == 8
+        assert numbers(relay.ahead) == [*range(8, 16)]
+        assert [await relay.relay_once() for _ in range(3)] == [8, 4, 0]
+    assert await house.faults() == set()
+
+
+async def test_what_would_not_fill_an_intent_is_read_when_it_is_taken(house: House) -> None:
+    await house.stage(15)
+    async with house.relay() as relay:
+        await relay.relay_once()
+        assert relay.ahead == ()
+        await house.stage(1)
+        assert await relay.relay_once() == 8
+    assert await house.faults() == set()
+
+
+async def test_a_message_that_was_committed_late_comes_first(house: House) -> None:
+    late = Message("session-events", b"late", b"late")
+    async with begin(house.engine) as slow:
+        await outbox.stage(slow, [late], most_bytes=1_000)
+        await house.stage(16)
+        async with house.relay() as relay:
+            intent = await relay.take()
+            assert intent is not None
+            assert numbers(intent.rows) == [*range(8)]
+    assert (await ahead_of(house, intent))[0].message == late
+    async with house.relay() as relay:
+        while await relay.relay_once():
+            pass
+    house.staged.append(late)
+    assert await house.faults() == set()
+
+
+async def test_bytes_bound_what_is_read_ahead_too(house: House) -> None:
+    await house.stage(20)
+    async with house.relay() as relay:
+        intent = await relay.take()
+    assert intent is not None
+    assert len(await ahead_of(house, intent, Bounds(rows=8, bytes=20))) == 3
+
+
+async def test_what_was_read_ahead_is_forgotten_where_another_relay_came_between(
+    house: House,
+) -> None:
+    await house.stage(20)
+    async with house.relay() as old:
+        await old.relay_once()
+        assert len(old.ahead) == 8
+        await house.relay_all()
+        assert await old.take() is None
+    assert await house.faults() == set()
+
+
+async def ahead_of(house: House, intent: Intent, bounds: Bounds = BOUNDS) -> list[Row]:
+    """What a relay would read ahead while it publishes the intent."""
+    async with begin(house.engine) as tx:
+        return [*await outbox.read_ahead(tx, 0, intent, bounds)]
+
+
+def numbers(rows: Sequence[Row]) -> list[int]:
+    """What is in the messages of the rows."""
+    return [int(row.message.value or b"") for row in rows]
