@@ -39,7 +39,7 @@ def work(kafka: Kafka, database_url: str, port: int) -> None:
 async def _work(kafka: Kafka, database_url: str, port: int) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    engine = connect(database_url.replace("+asyncpg", ""))
+    engine = connect(database_url)
     generating = Generating(engine, Paying(port), "one", GeneratingSettings())
     nodes = Nodes(kafka, generating, NodesSettings(f"{kafka.prefix}one", CONCURRENCY))
     await nodes.start()
