@@ -30,6 +30,7 @@ for command in (
     traffic.tail,
     looking.session,
     looking.queue,
+    setting_up.prune,
     setting_up.contracts,
 ):
     app.command()(command)

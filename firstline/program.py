@@ -1,4 +1,4 @@
-"""The wiring: consumers, relay and sweeps in one process, from settings to a clean exit."""
+"""The wiring: consumers, relay and upkeep in one process, from settings to a clean exit."""
 
 import asyncio
 import contextlib
@@ -12,6 +12,7 @@ import structlog
 
 from consumers.isolate import Applier
 from consumers.sweeps import sweep_forever
+from consumers.upkeep import prune_forever
 from consumers.worker import Worker, WorkerSettings
 from domain.context import Limits
 from firstline.check import preconditions
@@ -25,12 +26,12 @@ from storage.slots import Slot, take_slot
 _log = structlog.get_logger()
 
 _RELAY_DRAIN_SECONDS = 6.0
-_SWEEP_SECONDS = 2.0
+_UPKEEP_SECONDS = 2.0
 _ALIVE_SECONDS = 60.0
 
 
 async def run_worker(servers: Servers, settings: Settings, *, with_relay: bool = True) -> None:
-    """Consume, sweep and relay until SIGTERM or SIGINT; print ``ready`` once it consumes.
+    """Consume, sweep, prune and relay until SIGTERM or SIGINT; print ``ready`` once it consumes.
 
     Leaves within 30 seconds: the batch at hand ends, then the relay's intent, then the slot is
     free. Raises what a person has to see to: see `firstline.check`, `consumers.isolate`,
@@ -55,7 +56,12 @@ async def run_worker(servers: Servers, settings: Settings, *, with_relay: bool =
             until.append(_until(relay))
         if settings.sweep_seconds:
             sweeps = asyncio.ensure_future(sweep_forever(engine, stop, settings.sweep_seconds))
-            leaving.push_async_callback(_end_sweeps, sweeps, stop)
+            leaving.push_async_callback(_end_upkeep, sweeps, stop)
+        if settings.prune_seconds:
+            pruning = asyncio.ensure_future(
+                prune_forever(engine, stop, settings.prune_seconds, settings.kept())
+            )
+            leaving.push_async_callback(_end_upkeep, pruning, stop)
         worker = Worker(
             kafka,
             servers.database_url,
@@ -133,12 +139,12 @@ async def _drain(relay: "asyncio.Future[None]", signals: Signals) -> None:
             await relay
 
 
-async def _end_sweeps(sweeps: "asyncio.Future[None]", stop: asyncio.Event) -> None:
-    """Let a sweep end; one that does not in time was not committed and comes again."""
+async def _end_upkeep(work: "asyncio.Future[None]", stop: asyncio.Event) -> None:
+    """Let a sweep or a slice end; one that does not in time was not committed and comes again."""
     stop.set()
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_SWEEP_SECONDS):
-            await sweeps
+        async with asyncio.timeout(_UPKEEP_SECONDS):
+            await work
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

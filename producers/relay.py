@@ -21,7 +21,7 @@ from producers.progress import read_progress
 from producers.publish import RowsRefused, publish, transactional_producer
 from storage import outbox
 from storage.database import begin
-from storage.outbox import Intent
+from storage.outbox import Floor, Intent
 
 _log = structlog.get_logger()
 
@@ -77,6 +77,7 @@ class Relay:
     producer: AIOKafkaProducer
     progress: int
     settled: Intent | None = None
+    floor: Floor = field(default_factory=Floor)
 
     async def recover(self, *, careful: bool = False) -> None:
         """Finish what a predecessor left open: settle it where Kafka has it, else publish it.
@@ -116,14 +117,15 @@ class Relay:
         async with begin(self.engine) as tx:
             if self.settled is not None:
                 await outbox.settle(tx, self.shard, self.settled.number)
-            taken = await outbox.take(
+            taken, floor = await outbox.take(
                 tx,
                 self.shard,
                 self.progress,
+                self.floor,
                 most_rows=self.settings.most_rows,
                 most_bytes=self.settings.most_bytes,
             )
-        self.settled = None
+        self.settled, self.floor = None, floor
         return taken
 
     async def settle(self) -> None:

@@ -46,8 +46,13 @@ class PublishesFirst(Relay):
     async def choose(self) -> Intent | None:
         """What `take` would take."""
         async with begin(self.engine) as tx:
-            intent = await outbox.take(
-                tx, self.shard, self.progress, most_rows=self.settings.most_rows, most_bytes=10**6
+            intent, _ = await outbox.take(
+                tx,
+                self.shard,
+                self.progress,
+                self.floor,
+                most_rows=self.settings.most_rows,
+                most_bytes=10**6,
             )
             await tx.execute("update relay_shards set number = settled, row_ids = null")
         return intent
