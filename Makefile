@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 PYTHON_VERSION_IS_FINE := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help install lock lint test demo bench up down
+.PHONY: help install lock lint test demo bench soak up down
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ demo: install ## Watch a support desk at work, on servers that are gone afterwar
 
 bench: install ## Measure throughput and latency on this machine
 	@$(BIN)/python -m benchmarks
+
+soak: install ## See for ten minutes, or SECONDS, that nothing grows that should not
+	@$(BIN)/python -m tests.soak
 
 # Docker where an engine answers, else servers of this user's own and a worker beside them.
 up: ## Start Kafka, Postgres and a worker that stay
