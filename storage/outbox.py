@@ -95,6 +95,8 @@ async def stage(
         if size(message) > most_bytes:
             msg = f"a message for {message.topic} has {size(message)} bytes"
             raise MessageTooLarge(msg)
+    if not messages:
+        return
     # No id may be drawn by a transaction that has none itself: see `Floor`.
     await tx.execute("select pg_current_xact_id()")
     await tx.copy(
