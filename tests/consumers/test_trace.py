@@ -187,11 +187,12 @@ async def test_what_comes_of_dead_letters_has_the_trace_contexts_of_their_record
 ) -> None:
     begun = start()
     session = begun["session_id"]
-    batch = traced(desk.batch(begun, notes(session), notes(session)), None, PARENT, OTHER)
-    first, second, third = batch.items
+    batch = traced(desk.batch(begun, notes(session)), None, PARENT)
+    first, second = batch.items
     assert isinstance(second, Delivery)
-    items = [first, Poison(second, "for a reason of its own"), third]
+    items = [first, Poison(second, "for a reason of its own")]
     await desk.applier.apply(Batch(items, batch.spans), NOW)
+    await desk.applier.apply(traced(desk.batch(notes(session)), OTHER), NOW)
     assert (await sent(desk))["dead-letters"] == [PARENT, OTHER]
 
     letter, _ = await desk.letters()
