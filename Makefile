@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 PYTHON_VERSION_IS_FINE := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help install lock lint test chaos demo bench audit up down
+.PHONY: help install lock lint test chaos soak demo bench audit up down
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ audit: ## Look for known faults in the locked packages (needs uv and the network
 	@command -v uvx >/dev/null || \
 		{ echo "make audit needs uv: install it (pip install uv)." >&2; exit 1; }
 	uvx pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
+
+soak: install ## See for ten minutes, or SECONDS, that nothing grows that should not
+	@$(BIN)/python -m tests.soak
 
 # Docker where an engine answers, else servers of this user's own and a worker beside them.
 up: ## Start Kafka, Postgres and a worker that stay

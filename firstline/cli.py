@@ -41,6 +41,7 @@ for command in (
     looking.session,
     looking.queue,
     reporting.report,
+    setting_up.prune,
     setting_up.contracts,
 ):
     app.command()(command)

@@ -1,4 +1,4 @@
-"""The wiring: consumers, generation, relay and sweeps, from settings to a clean exit."""
+"""The wiring: consumers, generation, relay and upkeep, from settings to a clean exit."""
 
 import asyncio
 import contextlib
@@ -17,6 +17,7 @@ from consumers.generating import Generating, GeneratingSettings, Served
 from consumers.isolate import Applier
 from consumers.nodes import Nodes, NodesSettings
 from consumers.sweeps import sweep_forever
+from consumers.upkeep import prune_forever
 from consumers.worker import Worker, WorkerSettings
 from domain.context import Limits
 from firstline.check import preconditions
@@ -39,7 +40,7 @@ _log = structlog.get_logger()
 # free all of a batch. With the defaults, a quarter of the worker's time went there.
 _OBJECTS_BETWEEN_COLLECTIONS = 200_000
 _RELAY_DRAIN_SECONDS = 6.0
-_SWEEP_SECONDS = 2.0
+_UPKEEP_SECONDS = 2.0
 _NODE_CONNECTIONS = 2
 _GRACE_SECONDS = 2.0
 
@@ -47,7 +48,7 @@ _GRACE_SECONDS = 2.0
 async def run_worker(
     servers: Servers, settings: Settings, *, with_relay: bool = True, with_nodes: bool = True
 ) -> None:
-    """Consume, generate nodes, sweep and relay until told to stop.
+    """Consume, generate nodes, sweep, prune and relay until told to stop.
 
     Prints ``ready`` once it consumes.
 
@@ -81,7 +82,12 @@ async def run_worker(
             sweeps = asyncio.ensure_future(
                 sweep_forever(engine, stop, settings.sweep_seconds, metrics.swept)
             )
-            leaving.push_async_callback(_end_sweeps, sweeps, stop)
+            leaving.push_async_callback(_end_upkeep, sweeps, stop)
+        if settings.prune_seconds:
+            pruning = asyncio.ensure_future(
+                prune_forever(engine, stop, settings.prune_seconds, settings.kept())
+            )
+            leaving.push_async_callback(_end_upkeep, pruning, stop)
         worker = Worker(
             kafka,
             servers.database_url,
@@ -271,12 +277,12 @@ async def _drain(relay: "asyncio.Future[None]", signals: Signals) -> None:
             await relay
 
 
-async def _end_sweeps(sweeps: "asyncio.Future[None]", stop: asyncio.Event) -> None:
-    """Let a sweep end; one that does not in time was not committed and comes again."""
+async def _end_upkeep(work: "asyncio.Future[None]", stop: asyncio.Event) -> None:
+    """Let a sweep or a slice end; one that does not in time was not committed and comes again."""
     stop.set()
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_SWEEP_SECONDS):
-            await sweeps
+        async with asyncio.timeout(_UPKEEP_SECONDS):
+            await work
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

@@ -1,6 +1,7 @@
 """Settings, from the environment: every variable begins with ``FIRSTLINE_``."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Self
@@ -18,6 +19,7 @@ from integrations.generators import GeneratorSettings
 from integrations.provider_settings import ProviderSettings
 from producers.kafka import Kafka
 from producers.security import Mechanism, Protocol, Security, client_arguments
+from storage.retention import Kept
 
 _TOPIC_NAME = r"^[A-Za-z0-9._-]{0,180}$"
 _HTTP_ADDRESS = r"^[^:\s]+:[0-9]{1,5}$"
@@ -73,6 +75,22 @@ class Settings(BaseSettings):
         30,
         ge=0,
         description="How often to look for idle sessions and silent escalations; 0 for never.",
+    )
+    prune_seconds: float = Field(
+        60, ge=0, description="How often to look for what was kept for long enough; 0 for never."
+    )
+    walk_days: int = Field(
+        365,
+        ge=0,
+        description="How long steps and notes are kept after the end, in days; 0 for good.",
+    )
+    audit_days: int = Field(
+        730, ge=0, description="How long the audit trail is kept, in days; 0 for good."
+    )
+    dead_letter_days: int = Field(
+        90,
+        ge=0,
+        description="How long dead letters are kept that nothing waits for, in days; 0 for good.",
     )
     walk_steps: int = Field(500, ge=1, le=500, description="The most steps of a walk.")
     ai_nodes: int = Field(12, ge=1, le=500, description="The most nodes of an AI-built walk.")
@@ -198,6 +216,19 @@ class Settings(BaseSettings):
             key_file=self.kafka_key_file,
             allow_sasl_plaintext=self.kafka_allow_sasl_plaintext,
         )
+
+    def kept(self) -> Kept:
+        """How long this deployment keeps what it does not keep for good."""
+        return Kept(
+            commands=timedelta(days=self.inbox_days),
+            walks=_days(self.walk_days),
+            audit=_days(self.audit_days),
+            dead_letters=_days(self.dead_letter_days),
+        )
+
+
+def _days(days: int) -> timedelta | None:
+    return timedelta(days=days) if days else None
 
 
 def _checked(address: str | None, is_one: Callable[[str], bool], form: str) -> str | None:

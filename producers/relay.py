@@ -10,7 +10,6 @@ itself says whether it was committed: its number is in the progress topic, or it
 
 import asyncio
 import time
-from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
@@ -24,7 +23,7 @@ from producers.publish import RowsRefused, publish, transactional_producer
 from storage import outbox
 from storage.database import begin
 from storage.failpoints import reach
-from storage.outbox import Bounds, Intent, Row
+from storage.outbox import Ahead, Bounds, Floor, Intent
 
 _log = structlog.get_logger()
 
@@ -99,7 +98,8 @@ class Relay:
     progress: int
     settled: Intent | None = None
     tally: Tally = field(default_factory=Tally)
-    ahead: Sequence[Row] = ()
+    floor: Floor = field(default_factory=Floor)
+    ahead: Ahead | None = None
 
     async def recover(self, *, careful: bool = False) -> None:
         """Finish what a predecessor left open: settle it where Kafka has it, else publish it.
@@ -148,21 +148,23 @@ class Relay:
         async with begin(self.engine) as tx:
             if self.settled is not None:
                 await outbox.settle(tx, self.shard, self.settled.number)
-            taken = await outbox.take(
+            taken, floor = await outbox.take(
                 tx,
                 self.shard,
                 self.progress,
+                self.floor,
                 self.settings.bounds,
                 self.ahead,
             )
-        self.settled, self.ahead = None, ()
+        self.settled, self.floor, self.ahead = None, floor, None
         return taken
 
-    async def _read_ahead(self, intent: Intent) -> Sequence[Row]:
-        if len(intent.rows) < self.settings.bounds.rows:
-            return ()
+    async def _read_ahead(self, intent: Intent) -> Ahead | None:
+        bounds = self.settings.bounds
+        if len(intent.rows) < bounds.rows:
+            return None
         async with begin(self.engine) as tx:
-            return await outbox.read_ahead(tx, self.shard, intent, self.settings.bounds)
+            return await outbox.read_ahead(tx, self.shard, intent, self.floor, bounds)
 
     async def settle(self) -> None:
         """Close the intent that was published last."""

@@ -77,7 +77,7 @@ async def session(tx: Transaction, session_id: str) -> SessionSeen | None:
             s.flow_version, s.flow_proposal_id::text, coalesce(v.title, p.title) as title,
             s.category, s.problem_text, s.previous_session_id::text, s.current_node_id,
             s.node_requested, s.started_at, s.last_activity_at, s.ended_at, s.helpful,
-            s.resolution_notes, s.reason, s.reason_category
+            s.resolution_notes, s.reason, s.reason_category, s.walk_pruned_at
         from sessions s
         join accounts a on a.id = s.account_id
         join users u on u.account_id = s.account_id and u.id = s.created_by

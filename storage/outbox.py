@@ -6,7 +6,7 @@ that one can be in doubt after a crash.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from storage.database import Transaction
@@ -48,6 +48,41 @@ class ShardState:
     open: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """An id at or below which no row waits, nor can one appear any more, as one relay knows it.
+
+    Deleted rows lie in the index until nobody's snapshot needs them; whoever begins to read above
+    the floor does not step over them. It is never stored: a new relay begins at 0.
+
+    Ids are drawn in order, and appear when their transactions commit, in any order: below the
+    highest id taken, one may appear that was drawn by a transaction which was open then. Whoever
+    stages has a transaction id by then, so theirs are below that of the relay's next transaction,
+    ``since``. The floor rises to ``ceiling`` once all of those have ended.
+    """
+
+    id: int = 0
+    taken: int = 0
+    ceiling: int = 0
+    since: int | None = None
+
+    def risen(self, oldest: int, next_id: int | None) -> "Floor":
+        """The floor where no transaction below ``oldest`` is open, and ``next_id`` waits first."""
+        if self.since is None or oldest < self.since:
+            return self
+        at = self.ceiling if next_id is None else min(self.ceiling, next_id - 1)
+        return replace(self, id=at, since=None)
+
+    def aimed(self, transaction: int) -> "Floor":
+        """The floor with a new ceiling, where it waits for none.
+
+        The transaction has to be later than the one that took what was taken last.
+        """
+        if self.since is not None or self.taken <= self.id:
+            return self
+        return replace(self, ceiling=self.taken, since=transaction)
+
+
 class MessageTooLarge(Exception):
     """A message exceeds what the topics take. It is the fault of the record that caused it."""
 
@@ -60,6 +95,10 @@ async def stage(
         if size(message) > most_bytes:
             msg = f"a message for {message.topic} has {size(message)} bytes"
             raise MessageTooLarge(msg)
+    if not messages:
+        return
+    # No id may be drawn by a transaction that has none itself: see `Floor`.
+    await tx.execute("select pg_current_xact_id()")
     await tx.copy(
         "outbox",
         ("shard", "topic", "key", "headers", "value"),
@@ -91,23 +130,75 @@ class Bounds:
     bytes: int = 4 * 1024 * 1024
 
 
-async def take(
-    tx: Transaction, shard: int, progress: int, bounds: Bounds, ahead: Sequence[Row] = ()
-) -> Intent | None:
+class Ahead(NamedTuple):
+    """Rows that come after an open intent's, and the lowest transaction that was open before."""
+
+    rows: Sequence[Row]
+    oldest: int
+
+
+async def read_ahead(
+    tx: Transaction, shard: int, intent: Intent, floor: Floor, bounds: Bounds
+) -> Ahead | None:
+    """What comes after the rows of the open intent; None where it would not fill the next.
+
+    All rows in one statement: what is visible of a session then has everything before it visible,
+    too. Rows below the intent's last are those that were committed late.
+    """
+    row_ids = [row.id for row in intent.rows]
+    ((oldest,),) = await tx.fetch("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+    records = await tx.fetch(
+        """
+        select id, topic, key, headers, value from outbox o
+        where shard = $1 and id > $5 and id < $2
+            and not exists (select from unnest($3::bigint[]) as taken(id) where taken.id = o.id)
+        union all
+        (
+            select id, topic, key, headers, value from outbox
+            where shard = $1 and id > $2 order by id limit $4
+        )
+        """,
+        shard,
+        row_ids[-1],
+        row_ids,
+        bounds.rows,
+        floor.id,
+    )
+    rows = [_row(record) for record in sorted(records, key=_by_id)][: bounds.rows]
+    within = _within(rows, bounds)
+    fills = len(rows) == bounds.rows or len(within) < len(rows)
+    return Ahead(within, oldest) if fills else None
+
+
+async def take(  # noqa: PLR0913, PLR0917 - from where, and in which bounds
+    tx: Transaction,
+    shard: int,
+    progress: int,
+    floor: Floor,
+    bounds: Bounds,
+    ahead: Ahead | None = None,
+) -> tuple[Intent | None, Floor]:
     """Open an intent over the next rows by id, or return None where nothing waits.
 
     Its number is past everything that Kafka has seen committed, ``progress``, so that a number
-    can never be taken for settled before its rows went out. Raises `IntentOpen` where an intent
-    is open: somebody else relays. ``ahead`` are the next rows where they were read already.
+    can never be taken for settled before its rows went out. The floor that comes with it holds
+    once the transaction is committed. Raises `IntentOpen` where an intent is open: somebody else
+    relays. ``ahead`` are the next rows where they were read already.
     """
     shard_state = await state(tx, shard)
     if shard_state.open is not None:
         raise IntentOpen(shard)
-    # Where somebody else has relayed since, the rows may be gone.
-    rows = ahead if shard_state.settled == progress else ()
-    rows = rows or _within(await _next_rows(tx, shard, bounds.rows), bounds)
+    # Before the rows are read: what was committed by then is among them.
+    transaction, oldest = await _transactions(tx)
+    # Where somebody else has relayed since, the rows that were read ahead may be gone.
+    if ahead is not None and shard_state.settled == progress:
+        waiting, oldest = ahead.rows, ahead.oldest
+    else:
+        waiting = await _next_rows(tx, shard, floor, bounds)
+    floor = floor.risen(oldest, waiting[0].id if waiting else None).aimed(transaction)
+    rows = _within(waiting, bounds)
     if not rows:
-        return None
+        return None, floor
     number = max(shard_state.settled, progress) + 1
     await tx.execute(
         "update relay_shards set number = $2, row_ids = $3::bigint[] where shard = $1",
@@ -115,7 +206,7 @@ async def take(
         number,
         [row.id for row in rows],
     )
-    return Intent(number, rows)
+    return Intent(number, rows), replace(floor, taken=rows[-1].id)
 
 
 async def open_intent(tx: Transaction, shard: int) -> Intent | None:
@@ -190,39 +281,26 @@ class IntentOpen(Exception):
         super().__init__(f"an intent of shard {shard} is open already")
 
 
-async def read_ahead(tx: Transaction, shard: int, intent: Intent, bounds: Bounds) -> Sequence[Row]:
-    """The rows that come after those of the open intent; none where they would not fill the next.
+async def _transactions(tx: Transaction) -> tuple[int, int]:
+    """The id of this transaction, and the lowest of those that are open."""
+    ((transaction, oldest),) = await tx.fetch(
+        """
+        select pg_current_xact_id()::text::bigint,
+            pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+        """
+    )
+    return transaction, oldest
 
-    All of it in one statement: what is visible of a session then has everything before it visible,
-    too. Rows below the intent's last are those that were committed late.
-    """
-    row_ids = [row.id for row in intent.rows]
+
+async def _next_rows(tx: Transaction, shard: int, floor: Floor, bounds: Bounds) -> list[Row]:
     records = await tx.fetch(
         """
-        select id, topic, key, headers, value from outbox o
-        where shard = $1 and id < $2
-            and not exists (select from unnest($3::bigint[]) as taken(id) where taken.id = o.id)
-        union all
-        (
-            select id, topic, key, headers, value from outbox
-            where shard = $1 and id > $2 order by id limit $4
-        )
+        select id, topic, key, headers, value from outbox
+        where shard = $1 and id > $2 order by id limit $3
         """,
         shard,
-        row_ids[-1],
-        row_ids,
+        floor.id,
         bounds.rows,
-    )
-    rows = [_row(record) for record in sorted(records, key=_by_id)][: bounds.rows]
-    within = _within(rows, bounds)
-    return within if len(rows) == bounds.rows or len(within) < len(rows) else ()
-
-
-async def _next_rows(tx: Transaction, shard: int, most_rows: int) -> list[Row]:
-    records = await tx.fetch(
-        "select id, topic, key, headers, value from outbox where shard = $1 order by id limit $2",
-        shard,
-        most_rows,
     )
     return [_row(record) for record in records]
 

@@ -74,18 +74,18 @@ def uneven(kafka: Kafka, topics: Mapping[str, TopicFacts]) -> Iterator[Finding]:
 
 
 def retention(kafka: Kafka, topics: Mapping[str, TopicFacts], inbox_days: int) -> Iterator[Finding]:
-    """A command may come again for as long as Kafka keeps it; the inbox has to know it then."""
+    """What Kafka keeps may come again; its id has to be known for longer."""
     for topic in ALL:
         name = kafka.topic(topic.name)
         settings = topics[name].settings if name in topics else None
-        if not topic.name.startswith("commands.") or settings is None:
+        if not topic.incoming or settings is None:
             continue
         kept_ms = int(settings["retention.ms"])
         if kept_ms < 0:
             yield wrong(
                 name,
-                f"keeps commands for ever, and the inbox remembers them for {inbox_days} days: one"
-                " that is read again later would be applied twice",
+                f"keeps records for ever, and their ids are remembered for {inbox_days} days: what"
+                " is read again later would be applied twice",
                 "set its retention.ms",
             )
             continue
@@ -94,9 +94,9 @@ def retention(kafka: Kafka, topics: Mapping[str, TopicFacts], inbox_days: int) -
         if needed > inbox_days:
             yield wrong(
                 name,
-                f"keeps commands for up to {needed} days (retention.ms, segment.ms and a day), and"
-                f" the inbox remembers them for {inbox_days}: one that is read again after that"
-                " would be applied twice",
+                f"keeps records for up to {needed} days (retention.ms, segment.ms and a day), and"
+                f" their ids are remembered for {inbox_days}: what is read again after that would"
+                " be applied twice",
                 f"lower its retention.ms, or set FIRSTLINE_INBOX_DAYS={needed}",
             )
 

@@ -71,6 +71,23 @@ def load(
             )
 
 
+def prune() -> None:
+    """Delete what was kept for long enough, and say what went; workers do so by themselves.
+
+    Example: firstline prune
+    """
+    from firstline.prune import prune_all  # noqa: PLC0415 - asyncpg and all that
+
+    with servers_and_settings() as (servers, settings):
+        pruned = run_async(prune_all(servers.database_url, settings.kept()))
+    for store, count in pruned.went.items():
+        typer.echo(f"{store}: {count:,} deleted")
+    for store in pruned.forbidden:
+        typer.echo(f"{store}: left alone, for this database role may not delete there")
+    if not pruned.went:
+        typer.echo("nothing to do")
+
+
 def check(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for programs.")] = False,

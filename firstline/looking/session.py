@@ -30,9 +30,7 @@ def tree(session_id: str, seen: SessionSeen) -> Tree:
     root = Tree(Text.assemble(("session ", "bold"), session_id, missing))
     if seen.session is not None:
         _add_state(root, seen.session)
-        _branch(root, f"walk, {_count(seen.session['steps'], 'step')}", map(_step, seen.steps))
-        notes = json.loads(seen.notes or "[]")
-        _branch(root, f"notes, {len(notes)}", (_json(one) for one in notes))
+        _add_walk(root, seen.session, seen)
         _branch(root, "audit trail", map(_audited, seen.audit))
     if seen.escalation is not None:
         _add_escalation(root, seen.escalation)
@@ -68,6 +66,16 @@ def _add_state(root: Tree, session: Row) -> None:
     for label, name in _TEXTS:
         if session[name] is not None:
             _line(root, label, session[name])
+
+
+def _add_walk(root: Tree, session: Row, seen: SessionSeen) -> None:
+    walk = f"walk, {_count(session['steps'], 'step')}"
+    if session["walk_pruned_at"] is not None:
+        _line(root, walk, f"kept no longer: deleted {_at(session['walk_pruned_at'])}, as the notes")
+        return
+    _branch(root, walk, map(_step, seen.steps))
+    notes = json.loads(seen.notes or "[]")
+    _branch(root, f"notes, {len(notes)}", (_json(one) for one in notes))
 
 
 _TEXTS = (

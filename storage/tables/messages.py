@@ -71,6 +71,8 @@ inbox = Table(
     PrimaryKeyConstraint("command_id", name="inbox_pkey"),
     CheckConstraint("octet_length(digest) = 32", name="inbox_digest_check"),
 )
+# The oldest are deleted first; those that are parked stay.
+Index("inbox_by_age", inbox.c.recorded_at, postgresql_where=text("reply is not null"))
 
 # Sources of ticket events repeat themselves, across topics and offsets.
 ticket_events_heard = Table(
@@ -83,6 +85,7 @@ ticket_events_heard = Table(
     Column("recorded_at", MOMENT, nullable=False),
     PrimaryKeyConstraint("account_id", "provider", "event_id", name="ticket_events_heard_pkey"),
     CheckConstraint("char_length(event_id) between 1 and 200", name="ticket_events_heard_id_check"),
+    Index("ticket_events_heard_by_age", "recorded_at"),
 )
 
 # The commands that sweeps asked for already, so that a slow answer is not asked for again.
@@ -92,6 +95,7 @@ sweeps = Table(
     Column("command_id", ID),
     Column("swept_at", MOMENT, nullable=False),
     PrimaryKeyConstraint("command_id", name="sweeps_pkey"),
+    Index("sweeps_by_age", "swept_at"),
 )
 
 dead_letters = Table(
@@ -139,6 +143,13 @@ Index(
     dead_letters.c.session_id,
     dead_letters.c.number,
     postgresql_where=text("status = 'open' and command_id is not null"),
+)
+
+# What may be deleted once it is old: nothing that waits, or that something waits behind.
+Index(
+    "dead_letters_by_age",
+    dead_letters.c.recorded_at,
+    postgresql_where=text("status <> 'open' or command_id is null"),
 )
 
 # How many commands became poison of late.

@@ -51,6 +51,8 @@ sessions = Table(
     Column("resolution_notes", Text),
     Column("reason", Text),
     Column("reason_category", Text),
+    # when steps and notes were deleted: see storage/retention.py
+    Column("walk_pruned_at", MOMENT),
     PrimaryKeyConstraint("id", name="sessions_pkey"),
     ForeignKeyConstraint(
         ["account_id", "created_by"],
@@ -125,9 +127,18 @@ sessions = Table(
         """,
         name="sessions_times_check",
     ),
+    CheckConstraint(
+        "walk_pruned_at is null or status <> 'active'", name="sessions_walk_pruned_check"
+    ),
     postgresql_with={"fillfactor": 80},
 )
 Index("sessions_by_creator", sessions.c.account_id, sessions.c.created_by)
+# The walks to delete next.
+Index(
+    "sessions_by_end",
+    sessions.c.ended_at,
+    postgresql_where=text("ended_at is not null and walk_pruned_at is null"),
+)
 Index(
     "sessions_by_ticket",
     sessions.c.account_id,

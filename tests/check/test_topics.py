@@ -69,7 +69,7 @@ async def test_commands_kept_for_longer_than_their_ids_are_wrong_and_keep_a_work
 ) -> None:
     name = installation.topic("commands.psa")
     await installation.operator.configure(name, retention_ms=str(30 * DAY_MS))
-    found = await installation.becomes_wrong(f"{name}: keeps commands for up to 32 days")
+    found = await installation.becomes_wrong(f"{name}: keeps records for up to 32 days")
     assert found.endswith("or set FIRSTLINE_INBOX_DAYS=32")
     with pytest.raises(NotReady, match="applied twice"):
         await preconditions(installation.servers, installation.settings)
@@ -82,7 +82,7 @@ async def test_commands_kept_for_longer_than_their_ids_are_wrong_and_keep_a_work
 async def test_commands_kept_for_ever_are_wrong(installation: Installation) -> None:
     name = installation.topic("commands.internal")
     await installation.operator.configure(name, retention_ms="-1")
-    await installation.becomes_wrong(f"{name}: keeps commands for ever")
+    await installation.becomes_wrong(f"{name}: keeps records for ever")
 
 
 async def test_a_limit_below_what_is_written_is_wrong(installation: Installation) -> None:

@@ -2,12 +2,13 @@
 
 import json
 
+import asyncpg
 import pytest
 from rich.console import Console
 
 from firstline.looking import ask
 from firstline.looking.session import as_json, tree
-from tests.builders import OTHER_SESSION, SESSION, TECH, an_id
+from tests.builders import NOW, OTHER_SESSION, SESSION, TECH, an_id
 from tests.looking.catalogue import CLAIMED_SESSION, POISONED, RETURNED_SESSION, furnish
 
 
@@ -104,3 +105,16 @@ async def test_an_id_that_names_nothing_is_one_sentence(
 ) -> None:
     with pytest.raises(ask.NothingToShow, match=sentence):
         await ask.session(desk, session_id)
+
+
+async def test_a_walk_that_is_kept_no_longer_is_said_to_be_so(desk: str) -> None:
+    connection = await asyncpg.connect(desk)
+    await connection.execute("delete from walk_steps")
+    await connection.execute("delete from session_notes")
+    await connection.execute("update sessions set walk_pruned_at = $1 where id = $2", NOW, SESSION)
+    await connection.close()
+    shown = await _shown(desk, SESSION)
+    assert "walk, 1 step: kept no longer: deleted 2026-03-01 12:00:00Z, as the notes" in shown
+    told = json.loads(as_json(await ask.session(desk, SESSION)))
+    assert told["session"]["walk_pruned_at"] == "2026-03-01T12:00:00Z"
+    assert (told["session"]["steps"], told["walk"]) == (1, [])

@@ -46,7 +46,9 @@ class PublishesFirst(Relay):
     async def choose(self) -> Intent | None:
         """What `take` would take."""
         async with begin(self.engine) as tx:
-            intent = await outbox.take(tx, self.shard, self.progress, self.settings.bounds)
+            intent, _ = await outbox.take(
+                tx, self.shard, self.progress, self.floor, self.settings.bounds
+            )
             await tx.execute("update relay_shards set number = settled, row_ids = null")
         return intent
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from producers.relay import Relay
 from storage import outbox
 from storage.database import begin
-from storage.outbox import Bounds, Intent, Message, Row
+from storage.outbox import Bounds, Floor, Intent, Message, Row
 from tests.relay.house import SMALL_INTENTS, House
 
 BOUNDS = SMALL_INTENTS.bounds
@@ -14,7 +15,7 @@ async def test_the_rows_after_an_intent_are_read_while_it_is_published(house: Ho
     await house.stage(20)
     async with house.relay() as relay:
         assert await relay.relay_once() == 8
-        assert numbers(relay.ahead) == [*range(8, 16)]
+        assert ahead(relay) == [*range(8, 16)]
         assert [await relay.relay_once() for _ in range(3)] == [8, 4, 0]
     assert await house.faults() == set()
 
@@ -23,7 +24,7 @@ async def test_what_would_not_fill_an_intent_is_read_when_it_is_taken(house: Hou
     await house.stage(15)
     async with house.relay() as relay:
         await relay.relay_once()
-        assert relay.ahead == ()
+        assert ahead(relay) == []
         await house.stage(1)
         assert await relay.relay_once() == 8
     assert await house.faults() == set()
@@ -46,6 +47,22 @@ async def test_a_message_that_was_committed_late_comes_first(house: House) -> No
     assert await house.faults() == set()
 
 
+async def test_the_floor_passes_by_nothing_that_was_committed_after_the_rows_were_read(
+    house: House,
+) -> None:
+    late = Message("session-events", b"late", b"late")
+    async with house.relay() as relay:
+        async with begin(house.engine) as slow:
+            await outbox.stage(slow, [late], most_bytes=1_000)
+            await house.stage(24)
+            assert [await relay.relay_once() for _ in range(2)] == [8, 8]
+            assert ahead(relay) == [*range(16, 24)]
+        while await relay.relay_once():
+            pass
+    house.staged.append(late)
+    assert await house.faults() == set()
+
+
 async def test_bytes_bound_what_is_read_ahead_too(house: House) -> None:
     await house.stage(20)
     async with house.relay() as relay:
@@ -60,7 +77,7 @@ async def test_what_was_read_ahead_is_forgotten_where_another_relay_came_between
     await house.stage(20)
     async with house.relay() as old:
         await old.relay_once()
-        assert len(old.ahead) == 8
+        assert len(ahead(old)) == 8
         await house.relay_all()
         assert await old.take() is None
     assert await house.faults() == set()
@@ -69,7 +86,13 @@ async def test_what_was_read_ahead_is_forgotten_where_another_relay_came_between
 async def ahead_of(house: House, intent: Intent, bounds: Bounds = BOUNDS) -> list[Row]:
     """What a relay would read ahead while it publishes the intent."""
     async with begin(house.engine) as tx:
-        return [*await outbox.read_ahead(tx, 0, intent, bounds)]
+        found = await outbox.read_ahead(tx, 0, intent, Floor(), bounds)
+    return [*found.rows] if found else []
+
+
+def ahead(relay: Relay) -> list[int]:
+    """What is in the messages that the relay has read ahead."""
+    return numbers(relay.ahead.rows) if relay.ahead else []
 
 
 def numbers(rows: Sequence[Row]) -> list[int]:

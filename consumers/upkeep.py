@@ -1,0 +1,71 @@
+"""Upkeep: deleting what was kept for long enough, at a pace that nobody notices."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from storage import retention
+from storage.database import begin
+from storage.faults import describe
+from storage.retention import Kept
+
+_log = structlog.get_logger()
+
+SLICE = 1_000
+"""The most rows that one transaction deletes."""
+
+_MOST_SLICES = 100
+_PAUSE = 0.02
+_PAUSE_AFTER_ERROR = 5.0
+
+
+async def prune_once(
+    engine: AsyncEngine, kept: Kept, now: datetime, *, but: Collection[str] = ()
+) -> Counter[str]:
+    """Delete a slice of each store of which there is one, but for some; return what went."""
+    went: Counter[str] = Counter()
+    for store, time in retention.stores(kept):
+        if store in but:
+            continue
+        async with begin(engine) as tx:
+            count = await retention.prune(tx, store, now - time, SLICE)
+        if count:
+            went[store] = count
+            await asyncio.sleep(_PAUSE)
+    return went
+
+
+async def prune_round(engine: AsyncEngine, kept: Kept, now: datetime) -> Counter[str]:
+    """Delete slice by slice until nothing is left, in bounds; return what went."""
+    async with begin(engine) as tx:
+        forbidden = await retention.forbidden(tx)
+    went: Counter[str] = Counter()
+    for _ in range(_MOST_SLICES):
+        slices = await prune_once(engine, kept, now, but=forbidden)
+        if not slices:
+            break
+        went += slices
+    return went
+
+
+async def prune_forever(
+    engine: AsyncEngine, stop: asyncio.Event, every_seconds: float, kept: Kept
+) -> None:
+    """Prune at intervals until told to stop; what fails is tried again at the next."""
+    while not stop.is_set():
+        pause = every_seconds
+        try:
+            if went := await prune_round(engine, kept, datetime.now(UTC)):
+                _log.info("pruned", **went)
+        except Exception as error:  # noqa: BLE001 - the next round finds the same
+            _log.warning("pruning failed", error=describe(error))
+            pause = min(every_seconds, _PAUSE_AFTER_ERROR)
+        try:
+            async with asyncio.timeout(pause):
+                await stop.wait()
+        except TimeoutError:
+            continue
