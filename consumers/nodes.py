@@ -86,6 +86,7 @@ class Nodes:
         self._subscriber(self._handle)
         self._stopping = False
         self._ended = asyncio.Event()
+        self._committing = asyncio.Lock()
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -183,15 +184,17 @@ class Nodes:
         await self._commit()
 
     async def _commit(self) -> None:
-        """Tell Kafka how far everything has a result; a request that comes again finds it."""
+        """Tell Kafka how far everything has a result; a request that comes again finds it.
+
+        One after the other: the client tries a commit again behind a later one, and takes it back.
+        """
         consumer = self._consumer
-        owned = consumer.assignment()
-        offsets = {one: end for one, end in self._window.done().items() if one in owned}
-        if not offsets:
-            return
         try:
-            async with asyncio.timeout(2):
-                await consumer.commit(offsets)
+            async with asyncio.timeout(2), self._committing:
+                owned = consumer.assignment()
+                offsets = {one: end for one, end in self._window.done().items() if one in owned}
+                if offsets:
+                    await consumer.commit(offsets)
         except Exception as error:  # noqa: BLE001 - the results are the truth
             _log.info("offsets not committed", error=type(error).__name__)
 
