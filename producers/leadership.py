@@ -47,7 +47,12 @@ async def relay_forever(  # noqa: PLR0913, PLR0917 - where, how, and until when
             signals.tally.leading = True
             try:
                 await _lead_while_held(
-                    lease, lead(engine, kafka, shard, settings, signals=signals, careful=careful)
+                    lease,
+                    lead(
+                        *(database_url, engine, kafka, shard, settings),
+                        signals=signals,
+                        careful=careful,
+                    ),
                 )
             finally:
                 signals.tally.leading = False

@@ -21,6 +21,7 @@ from producers.kafka import Kafka
 from producers.progress import read_progress
 from producers.publish import RowsRefused, publish, transactional_producer
 from storage import outbox
+from storage.blockers import watched
 from storage.database import begin
 from storage.failpoints import reach
 from storage.outbox import Ahead, Bounds, Floor, Intent
@@ -213,6 +214,7 @@ async def open_relay(  # noqa: PLR0913 - where, and how
 
 
 async def lead(  # noqa: PLR0913 - where, how, and until when
+    database_url: str,
     engine: AsyncEngine,
     kafka: Kafka,
     shard: int,
@@ -221,14 +223,20 @@ async def lead(  # noqa: PLR0913 - where, how, and until when
     signals: Signals,
     careful: bool = False,
 ) -> None:
-    """Relay until told to stop, or until the first error, which ends this relay's life."""
+    """Relay until told to stop, or until the first error, which ends this relay's life.
+
+    A predecessor that was stopped with the shard's row in its hands is not waited for.
+    """
     async with AsyncExitStack() as stack:
-        relay = await open_relay(
-            stack, engine, kafka, shard, settings, careful=careful, tally=signals.tally
-        )
+        async with watched(database_url):
+            relay = await open_relay(
+                stack, engine, kafka, shard, settings, careful=careful, tally=signals.tally
+            )
         while not signals.stop.is_set():
             signals.wake.clear()
-            if not await relay.relay_once():
+            async with watched(database_url):
+                rows = await relay.relay_once()
+            if not rows:
                 await _nap(signals.wake, settings.idle_seconds)
         await relay.settle()
 

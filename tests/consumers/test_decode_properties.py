@@ -15,6 +15,7 @@ from consumers.records import DeadLetter, Delivery, Heard, Reason, Refused, Sour
 from domain import commands
 from domain.decisions import Code
 from domain.ticket_news import TicketNews
+from producers.nodes import drawn
 from tests.builders import ACME, SESSION
 from tests.consumers.wire import (
     COMMON_OPTIONAL,
@@ -350,6 +351,8 @@ def as_sent(one: commands.Command) -> Json:
     if "ticket" in fields:
         ticket = fields.pop("ticket")
         fields |= {"ticket_id": ticket["id"], "ticket_kind": ticket["kind"]}
+    if isinstance(one, commands.ServeNode):
+        fields["node"] = drawn(one.node)
     if "notes" in fields:
         fields["notes"] = json.loads(fields["notes"])
     return fields

@@ -1,18 +1,23 @@
 """Who relays: one at a time, and somebody else as soon as the lease is free."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import asyncpg
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from producers import leadership
 from producers.leadership import relay_forever
 from producers.relay import Relay, Signals, lead
-from storage import lease
+from storage import blockers, lease, outbox
+from storage.blockers import end_blockers
+from storage.database import begin
 from storage.lease import Lease, try_lease
 from tests.relay.house import SMALL_INTENTS, House
 
@@ -225,3 +230,24 @@ async def end_leases(house: House) -> None:
         """
     )
     await connection.close()
+
+
+async def test_a_predecessor_that_stopped_with_the_shard_in_its_hands_is_not_waited_for(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its backend is ended: no time-out reaches a process that was stopped."""
+    monkeypatch.setattr(blockers, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(blockers, "end_blockers", partial(end_blockers, patience=0.1))
+    await house.stage(5)
+    signals = Signals()
+    with contextlib.suppress(asyncpg.InterfaceError, asyncpg.PostgresError, DBAPIError):
+        async with begin(house.engine) as stopped:
+            await outbox.state(stopped, 0)
+            async with asyncio.timeout(15), asyncio.TaskGroup() as tasks:
+                where = (house.database_url, house.engine, house.kafka, SMALL_INTENTS, signals)
+                tasks.create_task(relay_forever(*where))
+                while await house.waiting():  # noqa: ASYNC110 - the outbox gives no signal
+                    await asyncio.sleep(0.02)
+                signals.stop.set()
+    assert await house.waiting() == 0
+    assert await house.faults() == set()
