@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
 from firstline.servers.addresses import NoServers
 from firstline.servers.kafka_distribution import KafkaDistribution
@@ -176,6 +174,10 @@ def kafka_answers(bootstrap: str) -> bool:
         socket.create_connection((host, int(port)), timeout=2).close()
     except OSError:
         return False
+    # Here, because it takes long, and most programs never ask.
+    from confluent_kafka import KafkaException  # noqa: PLC0415
+    from confluent_kafka.admin import AdminClient  # noqa: PLC0415
+
     client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     try:
         return bool(client.list_topics(timeout=5).brokers)

@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-from firstline.servers import containers
 from firstline.servers.addresses import NoServers, Servers, given
 from firstline.servers.kafka import Kafka
 from firstline.servers.kafka_distribution import find_kafka
@@ -38,14 +37,30 @@ def ephemeral(
     """
     with ExitStack() as stack:
         servers = given(environ)
-        if servers is None and containers.engine_answers(environ):
-            try:
-                servers = stack.enter_context(containers.run(kafka_settings, postgres_settings))
-            except NoServers as failure:
-                _log.warning("%s Servers of this machine are started instead.", failure)
+        if servers is None:
+            servers = _in_containers(stack, environ, kafka_settings, postgres_settings)
         if servers is None:
             servers = stack.enter_context(local(environ, kafka_settings, postgres_settings))
         yield servers
+
+
+def _in_containers(
+    stack: ExitStack,
+    environ: Mapping[str, str],
+    kafka_settings: Mapping[str, str],
+    postgres_settings: Mapping[str, str],
+) -> Servers | None:
+    """Docker's, where an engine answers and starts them."""
+    # Here, because Docker's client takes long, and servers that are named need none.
+    from firstline.servers import containers  # noqa: PLC0415
+
+    if not containers.engine_answers(environ):
+        return None
+    try:
+        return stack.enter_context(containers.run(kafka_settings, postgres_settings))
+    except NoServers as failure:
+        _log.warning("%s Servers of this machine are started instead.", failure)
+        return None
 
 
 @contextmanager
