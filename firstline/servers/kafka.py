@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-
 from firstline.servers.addresses import NoServers
 from firstline.servers.kafka_distribution import KafkaDistribution
 from firstline.servers.process import ChildProcess, free_port
