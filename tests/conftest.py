@@ -1,5 +1,6 @@
 """Real servers for the whole run, and a freshly migrated database for each test."""
 
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,9 +14,11 @@ from sqlalchemy import make_url
 from firstline.migrate import migrate
 from firstline.servers import Servers, ephemeral
 
-# How long an example takes tells of the machine, and of who else is at work on it.
-hypothesis.settings.register_profile("firstline", deadline=None)
-hypothesis.settings.load_profile("firstline")
+# How long an example takes tells of the machine. The same examples each time, so that a failure is
+# of the change that is tested; `HYPOTHESIS_PROFILE=searching` looks for others.
+hypothesis.settings.register_profile("firstline", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("searching", deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "firstline")
 
 
 @pytest.fixture(scope="session")

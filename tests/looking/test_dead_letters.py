@@ -2,6 +2,7 @@
 
 import base64
 import json
+import unicodedata
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -36,7 +37,11 @@ def printed(what: RenderableType) -> str:
 
 
 def is_inert(text: str) -> bool:
-    return all(character.isprintable() or character == "\n" for character in text)
+    """Whether a terminal does nothing but write the text; spaces of every width are written."""
+    return all(
+        character.isprintable() or character == "\n" or unicodedata.category(character) == "Zs"
+        for character in text
+    )
 
 
 async def everything(desk: Desk, url: str) -> tuple[list[Row], list[Seen]]:
