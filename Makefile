@@ -44,7 +44,7 @@ lint: install ## Check style, formatting, types and the direction of imports
 	@$(BIN)/lint-imports
 
 test: install lint ## Lint, then run every test against real servers
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@PYTHONHASHSEED=0 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 chaos: install ## Break everything that can break, and count what was lost, repeated or misordered
 	@$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) \

@@ -15,7 +15,8 @@ from firstline.migrate import migrate
 from firstline.servers import Servers, ephemeral
 
 # How long an example takes tells of the machine. The same examples each time, so that a failure is
-# of the change that is tested; `HYPOTHESIS_PROFILE=searching` looks for others.
+# of the change that is tested (make fixes the hash seed, too); `HYPOTHESIS_PROFILE=searching` looks
+# for others.
 hypothesis.settings.register_profile("firstline", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("searching", deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "firstline")

@@ -47,6 +47,7 @@ KINDS = {
     commands.CloseEscalation: "close_escalation",
     commands.HandBack: "hand_back",
     commands.MoveTicket: "move_ticket",
+    commands.EndWithTicket: "end_with_ticket",
     commands.Renotify: "renotify",
     commands.ServeNode: "serve_node",
 }
