@@ -241,9 +241,10 @@ async def provider() -> AsyncIterator[Till]:
     calls: list[str] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        calls.append((await reader.readline()).decode().strip())
-        await asyncio.sleep(0.05)  # what generating takes; a kill comes before, in it, or after
-        writer.write(b"\n")
+        if key := (await reader.readline()).decode().strip():  # or killed before it asked
+            calls.append(key)
+            await asyncio.sleep(0.05)  # what generating takes; a kill comes before, in it, or after
+            writer.write(b"\n")
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
