@@ -1,12 +1,13 @@
 """Asking the database what to show."""
 
 import re
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from schemas.fields import moment
 from storage import dead_letter_desk, looking
-from storage.database import begin, connect
+from storage.database import Transaction, begin, connect
 from storage.dead_letter_desk import Seen, Wanted
 from storage.looking import FlowSeen, Row, SessionSeen
 
@@ -19,15 +20,22 @@ class NothingToShow(Exception):
     """What is asked for is not there, or cannot be; the message says so."""
 
 
-async def session(database_url: str, session_id: str) -> SessionSeen:
-    """Everything about one session. Raises `NothingToShow`."""
-    check_id(session_id)
+@asynccontextmanager
+async def asking(database_url: str) -> AsyncIterator[Transaction]:
+    """A transaction on a connection that is closed afterwards: people ask once."""
     engine = connect(database_url, pool_size=1)
     try:
         async with begin(engine) as tx:
-            seen = await looking.session(tx, session_id)
+            yield tx
     finally:
         await engine.dispose()
+
+
+async def session(database_url: str, session_id: str) -> SessionSeen:
+    """Everything about one session. Raises `NothingToShow`."""
+    check_id(session_id)
+    async with asking(database_url) as tx:
+        seen = await looking.session(tx, session_id)
     if seen is None:
         msg = f"there is no session {session_id}"
         raise NothingToShow(msg)
@@ -37,12 +45,8 @@ async def session(database_url: str, session_id: str) -> SessionSeen:
 async def flow(database_url: str, flow_id: str, version: int | None) -> FlowSeen:
     """One version of a flow, the newest where none is named. Raises `NothingToShow`."""
     check_id(flow_id)
-    engine = connect(database_url, pool_size=1)
-    try:
-        async with begin(engine) as tx:
-            seen = await looking.flow(tx, flow_id, version)
-    finally:
-        await engine.dispose()
+    async with asking(database_url) as tx:
+        seen = await looking.flow(tx, flow_id, version)
     if seen is None:
         what = "flow" if version is None else f"version {version} of a flow"
         msg = f"there is no {what} {flow_id}"
@@ -54,34 +58,22 @@ async def queue(database_url: str, account_id: str | None) -> list[Row]:
     """Who waits, of one account or of all. Raises `NothingToShow`."""
     if account_id is not None:
         check_id(account_id)
-    engine = connect(database_url, pool_size=1)
-    try:
-        async with begin(engine) as tx:
-            return await looking.queue(tx, account_id, datetime.now(UTC))
-    finally:
-        await engine.dispose()
+    async with asking(database_url) as tx:
+        return await looking.queue(tx, account_id, datetime.now(UTC))
 
 
 async def dead_letters(database_url: str, wanted: Wanted, most: int) -> list[Row]:
     """The newest dead letters that are wanted, newest first. Raises `NothingToShow`."""
     check_wanted(wanted)
-    engine = connect(database_url, pool_size=1)
-    try:
-        async with begin(engine) as tx:
-            return await dead_letter_desk.find(tx, wanted, most)
-    finally:
-        await engine.dispose()
+    async with asking(database_url) as tx:
+        return await dead_letter_desk.find(tx, wanted, most)
 
 
 async def dead_letter(database_url: str, letter_id: str) -> Seen:
     """Everything about one dead letter. Raises `NothingToShow`."""
     check_id(letter_id)
-    engine = connect(database_url, pool_size=1)
-    try:
-        async with begin(engine) as tx:
-            seen = await dead_letter_desk.see(tx, letter_id)
-    finally:
-        await engine.dispose()
+    async with asking(database_url) as tx:
+        seen = await dead_letter_desk.see(tx, letter_id)
     if seen is None:
         msg = f"there is no dead letter {letter_id}"
         raise NothingToShow(msg)

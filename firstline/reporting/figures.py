@@ -5,9 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from firstline.looking.ask import NothingToShow, check_id
+from firstline.looking.ask import NothingToShow, asking, check_id
 from storage import reports
-from storage.database import begin, connect
 from storage.looking import Row
 
 WEEK = timedelta(weeks=1)
@@ -87,15 +86,11 @@ async def figures(database_url: str, account_id: str | None, since: date | None)
     if account_id is not None:
         check_id(account_id)
     monday = None if since is None else since - timedelta(days=since.weekday())
-    engine = connect(database_url, pool_size=1)
-    try:
-        async with begin(engine) as tx:
-            accounts = await reports.accounts(tx, account_id)
-            shares = _by_account(await reports.shares(tx, account_id, monday))
-            times = _by_account(await reports.weekly_times(tx, account_id, monday))
-            paces = _by_account(await reports.paces(tx, account_id, monday))
-    finally:
-        await engine.dispose()
+    async with asking(database_url) as tx:
+        accounts = await reports.accounts(tx, account_id)
+        shares = _by_account(await reports.shares(tx, account_id, monday))
+        times = _by_account(await reports.weekly_times(tx, account_id, monday))
+        paces = _by_account(await reports.paces(tx, account_id, monday))
     if not accounts:
         msg = f"there is no account {account_id}" if account_id else "there are no accounts yet"
         raise NothingToShow(msg)
