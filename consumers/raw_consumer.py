@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -35,8 +35,18 @@ _FETCH_BYTES = 32 * 1024 * 1024
 _REPLACED = "\ufffd"
 
 
+class Covered(NamedTuple):
+    """The stretches of offsets that a fetch covers, and the course on which it was made."""
+
+    spans: dict[Partition, range]
+    course: int
+
+
 class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
-    """Reads every record as raw bytes. ``spans`` tells what the last fetch covered.
+    """Reads every record as raw bytes. ``covered`` tells what the last fetch covered.
+
+    ``course`` counts how often reading was told to go on elsewhere: what was read before, and not
+    applied by then, is read again.
 
     A fetch takes from each of the ``lanes`` in turn, partitions of the same number modulo, so
     that there is something to do for every lane. It waits for the first record for at least
@@ -54,13 +64,15 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         self._lanes = lanes
         self._patience_ms = patience_ms
         self._read_up_to: dict[TopicPartition, int] = {}
-        self.spans: dict[Partition, range] = {}
+        self.covered = Covered({}, 0)
+        self.course = 0
         self.polled_at = time.monotonic()
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Go on reading at ``offset``."""
         super().seek(partition, offset)
         self._read_up_to[partition] = offset
+        self.course += 1
 
     async def getmany(
         self,
@@ -85,12 +97,13 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                 raise
             fetched = await self._fetch_replacing(offsets, max_records)
         # From here to the return nothing awaits, so no seek can come between.
-        self.spans = {}
+        spans: dict[Partition, range] = {}
         for partition, records in fetched.items():
             end = records[-1].offset + 1
             start = self._read_up_to.get(partition, records[0].offset)
             self._read_up_to[partition] = end
-            self.spans[Partition(partition.topic, partition.partition)] = range(start, end)
+            spans[Partition(partition.topic, partition.partition)] = range(start, end)
+        self.covered = Covered(spans, self.course)
         return fetched
 
     def behind(self) -> dict[TopicPartition, int]:

@@ -70,14 +70,15 @@ async def seek_to_positions(
 
 
 class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Seeks on assignment, and lets the batch at hand end before partitions go."""
+    """Seeks on assignment, and waits for ``idle``, with nothing at hand, before partitions go."""
 
-    def __init__(self, engine: AsyncEngine, failed: asyncio.Future[None]) -> None:
+    def __init__(
+        self, engine: AsyncEngine, failed: asyncio.Future[None], idle: asyncio.Event
+    ) -> None:
         self._engine = engine
         self._failed = failed
+        self._idle = idle
         self.consumer: RawConsumer | None = None
-        self.idle = asyncio.Event()
-        self.idle.set()
         self.assigned = asyncio.Event()
 
     def fail(self, error: Exception) -> None:
@@ -86,10 +87,10 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
             self._failed.set_exception(error)
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Wait for the batch at hand, within bounds: the positions hold even without it."""
+        """Wait for the batches at hand, within bounds: the positions hold even without it."""
         try:
             async with asyncio.timeout(_DRAIN_SECONDS if revoked else 0):
-                await self.idle.wait()
+                await self._idle.wait()
         except TimeoutError:
             _log.warning("partitions go while a batch is applied", partitions=len(revoked))
 

@@ -24,6 +24,7 @@ from consumers.caution import TOOK_THE_PROCESS_DOWN, Condemned, Slice, careful_s
 from consumers.decode import decode
 from consumers.decode_news import decode_news
 from consumers.isolate import Applier, Unavailable
+from consumers.lanes import Lanes, Read
 from consumers.raw_consumer import RawConsumer
 from consumers.raw_messages import connect, raw, untouched
 from consumers.reading import Rebalances, seek_to_positions
@@ -106,7 +107,8 @@ class Worker:
         self._settings = settings
         self._on_applied = on_applied
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._rebalances = Rebalances(applier.engine, self.failed)
+        self._lanes = Lanes(settings.lanes, self._work)
+        self._rebalances = Rebalances(applier.engine, self.failed, self._lanes.idle)
         self._broker = KafkaBroker(
             bootstrap_servers=kafka.bootstrap,
             consumer_only=True,
@@ -141,7 +143,6 @@ class Worker:
         self._waiting = 0
         self._committed_at = 0.0
         self._applied_up_to: dict[TopicPartition, int] = {}
-        self._at_hand: Sequence[Record] = ()
         self._applied_at = time.monotonic()
 
     async def start(self) -> None:
@@ -165,7 +166,7 @@ class Worker:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
-                await self._rebalances.idle.wait()
+                await self._lanes.idle.wait()
         await self._commit_offsets()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LEAVE_SECONDS):
@@ -180,12 +181,13 @@ class Worker:
         """How the worker stands now."""
         consumer = self._rebalances.consumer
         behind = {} if consumer is None else consumer.behind()
-        lag = Counter(record.topic for record in self._at_hand)
+        at_hand = self._lanes.at_hand
+        lag = Counter(record.topic for record in at_hand)
         for partition, offsets in behind.items():
             lag[partition.topic] += offsets
         return Standing(
             lag,
-            min((one.timestamp for one in self._at_hand if one.timestamp > 0), default=None),
+            min((one.timestamp for one in at_hand if one.timestamp > 0), default=None),
             self._applied_at,
             waiting=self._waiting > 0,
             consuming=self._rebalances.assigned.is_set() and not self._stopping,
@@ -207,47 +209,39 @@ class Worker:
         return consumer
 
     async def _handle(self, records: Sequence[Record]) -> None:
-        self._rebalances.idle.clear()
-        self._at_hand = records
         try:
             reach("worker: polled")
-            await self._apply_all(records, dict(self.consumer.spans))
+            read = Read(records, *self.consumer.covered)
+            await self._lanes.take_up(read, whole=self._careful)
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be skipped
             self._rebalances.fail(error)
-        finally:
-            self._at_hand = ()
-            self._rebalances.idle.set()
         if self.failed.done():
             # Reading on would skip the batch: stay here until the process ends.
             await asyncio.Event().wait()
+
+    async def _work(self, read: Read) -> None:
+        """Apply what was read, unless reading has started elsewhere since: then it comes again."""
+        if read.course != self.consumer.course:
+            return
+        try:
+            await self._apply_all(read.records, read.spans)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be skipped
+            self._rebalances.fail(error)
 
     async def _apply_all(self, records: Sequence[Record], spans: dict[Partition, range]) -> None:
         if self._careful:
             if not await self._apply_carefully(records, spans):
                 return
             self._careful = False
-        elif not all(
-            await asyncio.gather(*(self._run(lane, spans) for lane in self._lanes(records)))
-        ):
+        elif not await self._run(records, spans):
             return
         if time.monotonic() - self._committed_at > _COMMIT_EVERY_SECONDS:
             await self._commit_offsets()
 
-    def _lanes(self, records: Sequence[Record]) -> list[list[Record]]:
-        """The records by lanes that share no session: the same partitions of all topics.
-
-        Lanes are applied at the same time, each on a connection of its own, so that one computes
-        while Postgres works for the other. They are to each other as two workers are.
-        """
-        lanes: list[list[Record]] = [[] for _ in range(self._settings.lanes)]
-        for record in records:
-            lanes[record.partition % len(lanes)].append(record)
-        return [lane for lane in lanes if lane]
-
-    async def _run(self, lane: Sequence[Record], spans: dict[Partition, range]) -> bool:
-        """Apply a lane's batches one after the other; False where reading starts elsewhere."""
-        for records in self._batches(lane):
-            if not await self._apply(await self._batch(records, spans)):
+    async def _run(self, records: Sequence[Record], spans: dict[Partition, range]) -> bool:
+        """Apply the records' batches one after the other; False where reading starts elsewhere."""
+        for part in self._batches(records):
+            if not await self._apply(await self._batch(part, spans)):
                 return False
         return True
 

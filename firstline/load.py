@@ -8,7 +8,7 @@ from schemas.catalogue import Catalogue, User
 from schemas.fields import Time
 from storage.catalogue import CatalogueError, Loaded, load
 from storage.catalogue_rules import Row, Rows
-from storage.database import begin, connect
+from storage.database import connect
 
 __all__ = ["CatalogueError", "Loaded", "load_file", "read_file"]
 
@@ -22,8 +22,8 @@ async def load_file(path: Path, database_url: str) -> Loaded:
     rows = _rows(read_file(path))
     engine = connect(database_url, pool_size=1)
     try:
-        async with begin(engine) as tx:
-            return await load(tx, rows)
+        async with engine.begin() as connection:
+            return await load(connection, rows)
     finally:
         await engine.dispose()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import any_, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.catalogue_rules import (
     SECTIONS,
@@ -22,7 +23,6 @@ from storage.catalogue_rules import (
     contradictions,
     mentioned,
 )
-from storage.database import Transaction
 
 
 class CatalogueError(Exception):
@@ -49,8 +49,10 @@ class Loaded:
     tables: Mapping[str, Counts]
 
 
-async def load(tx: Transaction, catalogue: Rows) -> Loaded:
+async def load(connection: AsyncConnection, catalogue: Rows) -> Loaded:
     """Insert the rows that are new, and bring those that exist to what ``catalogue`` says.
+
+    In the transaction of ``connection``, which is the caller's to commit.
 
     Rows go by table name and have every column that loading sets, ``kind`` of a ticket included;
     they are valid one by one, and no key comes twice. Nothing is deleted.
@@ -59,9 +61,11 @@ async def load(tx: Transaction, catalogue: Rows) -> Loaded:
     """
     # Loads wait for each other here, and so does whoever would delete an account meanwhile;
     # who merely refers to accounts, as every start of a session does, is not held up.
-    await tx.connection.execute(text("lock table accounts in share row exclusive mode"))
+    await connection.execute(text("lock table accounts in share row exclusive mode"))
     values = mentioned(catalogue)
-    known = {section.name: await _read(tx, section, values[section.name]) for section in SECTIONS}
+    known = {
+        section.name: await _read(connection, section, values[section.name]) for section in SECTIONS
+    }
     if problems := [*contradictions(catalogue, known), *broken_references(catalogue, known)]:
         raise CatalogueError(list(dict.fromkeys(problems)))
     counts = {}
@@ -69,16 +73,16 @@ async def load(tx: Transaction, catalogue: Rows) -> Loaded:
         rows = [_kept_true(section, row, known) for row in catalogue.get(section.name, ())]
         added = [row for row in rows if section.key_of(row) not in known[section.name]]
         changed = [row for row in rows if _changes(section, row, known)]
-        await _write(tx, section, [*added, *changed])
+        await _write(connection, section, [*added, *changed])
         unchanged = len(rows) - len(added) - len(changed)
         counts[section.name] = Counts(len(added), len(changed), unchanged)
     return Loaded(counts)
 
 
-async def _read(tx: Transaction, section: Section, values: set[Any]) -> dict[Key, Row]:
+async def _read(connection: AsyncConnection, section: Section, values: set[Any]) -> dict[Key, Row]:
     column = section.table.c[section.key[0]]
     statement = select(section.table).where(column == any_(literal([*values], ARRAY(column.type))))
-    rows = (await tx.connection.execute(statement)).mappings() if values else ()
+    rows = (await connection.execute(statement)).mappings() if values else ()
     return {section.key_of(row): row for row in map(dict, rows)}
 
 
@@ -95,10 +99,10 @@ def _kept_true(section: Section, row: Row, known: Known) -> Row:
     return {**row, **{name: row[name] or before[name] for name in section.sticky}}
 
 
-async def _write(tx: Transaction, section: Section, rows: Sequence[Row]) -> None:
+async def _write(connection: AsyncConnection, section: Section, rows: Sequence[Row]) -> None:
     """Write the rows in the order of their keys, as everybody locks them."""
     if rows:
-        await tx.connection.execute(_upsert(section), sorted(rows, key=section.key_of))
+        await connection.execute(_upsert(section), sorted(rows, key=section.key_of))
 
 
 def _upsert(section: Section) -> Insert:

@@ -1,17 +1,17 @@
 """Connections and transactions, and the two ways in which rows cross them in bulk.
 
-SQLAlchemy holds the pool and the transaction; the statements of a batch go to asyncpg itself,
-which reads and writes a thousand rows in a fraction of the time.
+SQLAlchemy holds the pool; transactions and the statements of a batch are asyncpg's own, which reads
+and writes a thousand rows in a fraction of the time.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import asyncpg
-from sqlalchemy import make_url, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from storage.failpoints import reach_at_first
 
@@ -65,13 +65,9 @@ def dialling(
 
 
 class Transaction:
-    """One open database transaction.
+    """One open database transaction, on a connection of the driver's."""
 
-    ``connection`` is SQLAlchemy's; the methods go to the driver below it.
-    """
-
-    def __init__(self, connection: AsyncConnection, driver: asyncpg.Connection) -> None:
-        self.connection = connection
+    def __init__(self, driver: asyncpg.Connection) -> None:
         self.driver = driver
 
     async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
@@ -98,32 +94,55 @@ class Transaction:
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what the block did, and that alone, where it raises."""
-        async with self.driver.transaction():
+        await self.driver.execute("savepoint block")
+        try:
             yield
+        except Exception:
+            await self.driver.execute("rollback to savepoint block")
+            raise
+        await self.driver.execute("release savepoint block")
 
-    @classmethod
-    async def of(cls, connection: AsyncConnection) -> Self:
-        """Open the transaction of a connection that has begun one in name only."""
-        # SQLAlchemy sends BEGIN before the first statement; what went to the driver before that
-        # would commit by itself.
-        await connection.execute(text("select 1"))
-        raw = await connection.get_raw_connection()
-        driver = raw.driver_connection
-        if driver is None:
-            msg = "the connection is closed"
-            raise ConnectionError(msg)
-        return cls(connection, driver)
+
+class NotCommitted(Exception):
+    """The transaction was rolled back at its end, because a statement of it had failed."""
+
+
+@asynccontextmanager
+async def begin(engine: AsyncEngine) -> AsyncIterator[Transaction]:
+    """Open a transaction; commit when the block ends, roll back when it raises.
+
+    Raises `NotCommitted` where the block went on after a statement that failed.
+    """
+    async with _begun(engine) as driver:
+        yield Transaction(driver)
+        if await driver.execute("commit") != "COMMIT":
+            raise NotCommitted
 
 
 @asynccontextmanager
 async def rehearse(engine: AsyncEngine) -> AsyncIterator[Transaction]:
     """Open a transaction that is rolled back however the block ends."""
-    async with engine.connect() as connection:  # it closes what was begun by rolling it back
-        yield await Transaction.of(connection)
+    async with _begun(engine) as driver:
+        yield Transaction(driver)
+        await driver.execute("rollback")
 
 
 @asynccontextmanager
-async def begin(engine: AsyncEngine) -> AsyncIterator[Transaction]:
-    """Open a transaction; commit when the block ends, roll back when it raises."""
-    async with engine.begin() as connection:
-        yield await Transaction.of(connection)
+async def _begun(engine: AsyncEngine) -> AsyncIterator[asyncpg.Connection]:
+    """A connection with a transaction open, which the block ends; rolled back where it raises.
+
+    The pool sees nothing of what happens on it: one that is lost, or not at rest, is thrown away.
+    """
+    async with engine.connect() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        try:
+            # Locks are taken in one statement, and what they protect is read in the next.
+            await driver.execute("begin isolation level read committed")
+            yield driver
+        except BaseException:
+            with suppress(Exception):  # it is lost with its connection, then
+                await driver.execute("rollback")
+            raise
+        finally:
+            if driver.is_closed() or driver.is_in_transaction():
+                await connection.invalidate()

@@ -42,10 +42,16 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class ShardState:
-    """The relay's own record of a shard: the last settled number, and the open one, if any."""
+    """The relay's own record of a shard: the last settled number, and the open one, if any.
+
+    ``transaction`` is the id of the transaction that read it, and ``oldest`` the lowest of those
+    that were open then.
+    """
 
     settled: int
     open: int | None
+    transaction: int
+    oldest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +118,19 @@ async def stage(
 async def state(tx: Transaction, shard: int) -> ShardState:
     """Lock the shard's permanent row, made where it is missing, and read it."""
     rows = await tx.fetch(
-        "select number, settled from relay_shards where shard = $1 for no key update", shard
+        """
+        select number, settled, pg_current_xact_id()::text::bigint,
+            pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+        from relay_shards where shard = $1 for no key update
+        """,
+        shard,
     )
     if not rows:
         insert = "insert into relay_shards (shard) values ($1) on conflict do nothing"
         await tx.execute(insert, shard)
         return await state(tx, shard)
-    ((number, settled),) = rows
-    return ShardState(settled, number if number > settled else None)
+    ((number, settled, transaction, oldest),) = rows
+    return ShardState(settled, number if number > settled else None, transaction, oldest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +139,24 @@ class Bounds:
 
     rows: int = 2_000
     bytes: int = 4 * 1024 * 1024
+
+
+# The first rows by id, one at least, as far as their bytes are within $2; whether others come
+# after each. Bytes are counted by the server: two thousand large messages would fill our memory.
+_WITHIN = """
+    select id, topic, key, headers, value, more
+    from (
+        select next.*, row_number() over by_id as place, lead(id) over by_id is not null as more,
+            sum(
+                coalesce(octet_length(key), 0) + octet_length(headers)
+                + coalesce(octet_length(value), 0)
+            ) over by_id as bytes
+        from ({next}) next
+        window by_id as (order by id)
+    ) counted
+    where place = 1 or bytes <= $2
+    order by id
+"""
 
 
 class Ahead(NamedTuple):
@@ -148,26 +177,32 @@ async def read_ahead(
     row_ids = [row.id for row in intent.rows]
     ((oldest,),) = await tx.fetch("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
     records = await tx.fetch(
-        """
-        select id, topic, key, headers, value from outbox o
-        where shard = $1 and id > $5 and id < $2
-            and not exists (select from unnest($3::bigint[]) as taken(id) where taken.id = o.id)
-        union all
-        (
-            select id, topic, key, headers, value from outbox
-            where shard = $1 and id > $2 order by id limit $4
-        )
-        """,
+        _WITHIN.format(
+            next="""
+            (
+                select id, topic, key, headers, value from outbox o
+                where shard = $1 and id > $4 and id < $5
+                    and not exists (
+                        select from unnest($6::bigint[]) as taken(id) where taken.id = o.id
+                    )
+                union all
+                (
+                    select id, topic, key, headers, value from outbox
+                    where shard = $1 and id > $5 order by id limit $3
+                )
+            )
+            order by id limit $3
+            """
+        ),
         shard,
-        row_ids[-1],
-        row_ids,
+        bounds.bytes,
         bounds.rows,
         floor.id,
+        row_ids[-1],
+        row_ids,
     )
-    rows = [_row(record) for record in sorted(records, key=_by_id)][: bounds.rows]
-    within = _within(rows, bounds)
-    fills = len(rows) == bounds.rows or len(within) < len(rows)
-    return Ahead(within, oldest) if fills else None
+    fills = len(records) == bounds.rows or (records and records[-1]["more"])
+    return Ahead([_row(record) for record in records], oldest) if fills else None
 
 
 async def take(  # noqa: PLR0913, PLR0917 - from where, and in which bounds
@@ -188,15 +223,13 @@ async def take(  # noqa: PLR0913, PLR0917 - from where, and in which bounds
     shard_state = await state(tx, shard)
     if shard_state.open is not None:
         raise IntentOpen(shard)
-    # Before the rows are read: what was committed by then is among them.
-    transaction, oldest = await _transactions(tx)
     # Where somebody else has relayed since, the rows that were read ahead may be gone.
     if ahead is not None and shard_state.settled == progress:
-        waiting, oldest = ahead.rows, ahead.oldest
+        rows, oldest = ahead
     else:
-        waiting = await _next_rows(tx, shard, floor, bounds)
-    floor = floor.risen(oldest, waiting[0].id if waiting else None).aimed(transaction)
-    rows = _within(waiting, bounds)
+        # Transactions that had ended before are among what is read now.
+        rows, oldest = await _next_rows(tx, shard, floor, bounds), shard_state.oldest
+    floor = floor.risen(oldest, rows[0].id if rows else None).aimed(shard_state.transaction)
     if not rows:
         return None, floor
     number = max(shard_state.settled, progress) + 1
@@ -256,22 +289,21 @@ async def set_aside(tx: Transaction, shard: int, rows: Sequence[Row], why: str) 
 
 async def settle(tx: Transaction, shard: int, number: int) -> None:
     """Delete the rows of the open intent and close it, where it is still this one."""
-    rows = await tx.fetch(
+    await tx.execute(
         """
-        update relay_shards s set settled = s.number, row_ids = null
-        from (
-            select shard, row_ids from relay_shards
+        with open as (
+            select row_ids from relay_shards
             where shard = $1 and number = $2 and settled < $2
             for no key update
-        ) open
-        where s.shard = open.shard
-        returning open.row_ids
+        ), closed as (
+            update relay_shards set settled = number, row_ids = null
+            from open where shard = $1
+        )
+        delete from outbox where shard = $1 and id = any((select row_ids from open)::bigint[])
         """,
         shard,
         number,
     )
-    for (row_ids,) in rows:
-        await tx.execute("delete from outbox where shard = $1 and id = any($2)", shard, row_ids)
 
 
 class IntentOpen(Exception):
@@ -281,43 +313,20 @@ class IntentOpen(Exception):
         super().__init__(f"an intent of shard {shard} is open already")
 
 
-async def _transactions(tx: Transaction) -> tuple[int, int]:
-    """The id of this transaction, and the lowest of those that are open."""
-    ((transaction, oldest),) = await tx.fetch(
-        """
-        select pg_current_xact_id()::text::bigint,
-            pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-        """
-    )
-    return transaction, oldest
-
-
 async def _next_rows(tx: Transaction, shard: int, floor: Floor, bounds: Bounds) -> list[Row]:
     records = await tx.fetch(
-        """
-        select id, topic, key, headers, value from outbox
-        where shard = $1 and id > $2 order by id limit $3
-        """,
+        _WITHIN.format(
+            next="""
+            select id, topic, key, headers, value from outbox
+            where shard = $1 and id > $4 order by id limit $3
+            """
+        ),
         shard,
-        floor.id,
+        bounds.bytes,
         bounds.rows,
+        floor.id,
     )
     return [_row(record) for record in records]
-
-
-def _within(rows: Sequence[Row], bounds: Bounds) -> Sequence[Row]:
-    """As many of the first rows as fit, and at least one."""
-    total = 0
-    for index, row in enumerate(rows):
-        total += size(row.message)
-        if index and total > bounds.bytes:
-            return rows[:index]
-    return rows
-
-
-def _by_id(record: Sequence[object]) -> int:
-    row_id: int = record[0]  # type: ignore[assignment]
-    return row_id
 
 
 def size(message: Message) -> int:
@@ -326,5 +335,5 @@ def size(message: Message) -> int:
 
 
 def _row(record: Sequence[object]) -> Row:
-    row_id, topic, key, headers, value = record
+    row_id, topic, key, headers, value, *_ = record
     return Row(row_id, Message(topic, key, value, headers))  # type: ignore[arg-type]

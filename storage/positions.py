@@ -32,21 +32,36 @@ async def move(tx: Transaction, spans: Mapping[Partition, range]) -> dict[Partit
 
     Raises `PositionBehind` where a position stands before its span.
     """
-    before = await _lock(tx, sorted(spans))
-    for partition, span in spans.items():
-        if before[partition] < span.start:
-            msg = f"{partition.topic}/{partition.number} was applied up to {before[partition]} only"
-            raise PositionBehind(msg)
-    await tx.execute(
-        """
-        update positions p set next_offset = s.stop
-        from unnest($1::text[], $2::int[], $3::bigint[]) as s(topic, number, stop)
-        where p.topic = s.topic and p.partition = s.number and p.next_offset < s.stop
-        """,
+    columns = (
         [partition.topic for partition in spans],
         [partition.number for partition in spans],
         [span.stop for span in spans.values()],
     )
+    rows = await tx.fetch(
+        """
+        with locked as (
+            select p.topic, p.partition, p.next_offset, s.stop
+            from positions p
+            join unnest($1::text[], $2::int[], $3::bigint[]) as s(topic, number, stop)
+                on p.topic = s.topic and p.partition = s.number
+            order by p.topic, p.partition
+            for no key update of p
+        )
+        update positions p set next_offset = greatest(l.next_offset, l.stop)
+        from locked l
+        where p.topic = l.topic and p.partition = l.partition
+        returning l.topic, l.partition, l.next_offset
+        """,
+        *columns,
+    )
+    before = {Partition(topic, number): offset for topic, number, offset in rows}
+    if missing := spans.keys() - before.keys():
+        await open_at(tx, dict.fromkeys(sorted(missing), 0))
+        before |= await move(tx, {partition: spans[partition] for partition in missing})
+    for partition, span in spans.items():
+        if before[partition] < span.start:
+            msg = f"{partition.topic}/{partition.number} was applied up to {before[partition]} only"
+            raise PositionBehind(msg)
     return before
 
 
@@ -94,24 +109,3 @@ async def open_at(tx: Transaction, offsets: Mapping[Partition, int]) -> dict[Par
         *columns,
     )
     return await read(tx, list(offsets))
-
-
-async def _lock(tx: Transaction, partitions: Sequence[Partition]) -> dict[Partition, int]:
-    rows = await tx.fetch(
-        """
-        select p.topic, p.partition, p.next_offset
-        from positions p
-        join unnest($1::text[], $2::int[]) as s(topic, number)
-            on p.topic = s.topic and p.partition = s.number
-        order by p.topic, p.partition
-        for no key update of p
-        """,
-        [partition.topic for partition in partitions],
-        [partition.number for partition in partitions],
-    )
-    found = {Partition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
-    missing = [partition for partition in partitions if partition not in found]
-    if missing:
-        await open_at(tx, dict.fromkeys(missing, 0))
-        return await _lock(tx, partitions)
-    return found

@@ -435,7 +435,7 @@ async def _requests(
     behind_commit: bool,
 ) -> None:
     while data := await client.read(65_536):
-        if b"COMMIT" in data:
+        if b"commit\0" in data:
             if not behind_commit:
                 return
             cut.set()

@@ -35,7 +35,7 @@ class Reader:
         for partition, records in fetched.items():
             self.records += records
             self.values[partition.partition] += [record.value for record in records]
-        for partition, span in self.consumer.spans.items():
+        for partition, span in self.consumer.covered.spans.items():
             self.spans[partition].append(span)
 
     async def read(self, count: int, max_records: int = 1_000) -> None:

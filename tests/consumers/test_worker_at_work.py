@@ -2,15 +2,20 @@
 
 import asyncio
 import json
+import math
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from consumers import worker as module
 from consumers.caution import careful_slices
 from consumers.isolate import Applier
+from consumers.lanes import Read
+from consumers.raw_consumer import RawConsumer
 from consumers.records import DeadLetter, Reason, Record, Source
 from consumers.worker import Worker, WorkerSettings
 from domain.context import Limits
@@ -19,7 +24,7 @@ from storage import attempts
 from storage.database import begin
 from storage.positions import Partition
 from tests.consumers.desk import Desk, outcomes, start
-from tests.consumers.wire import CHAT_TOPIC, ARecord
+from tests.consumers.wire import CHAT_TOPIC, ARecord, encode
 
 
 async def test_slow_values_are_decoded_in_slices_that_let_others_go_on(
@@ -47,6 +52,21 @@ async def test_slow_values_are_decoded_in_slices_that_let_others_go_on(
     assert turns > 5
     assert [item.record.offset for item in batch.items] == list(range(20))
     assert batch.spans == spans
+
+
+@pytest.mark.parametrize(("course", "position"), [(4, None), (5, 2)])
+async def test_what_was_read_before_reading_started_elsewhere_is_dropped(
+    desk: Desk, database_url: str, course: int, position: int | None
+) -> None:
+    """It is read again from the position, and this part of it may lie behind a gap."""
+    applier = Applier(desk.engine, Limits())
+    worker = Worker(Kafka("127.0.0.1:1", "t."), database_url, applier, WorkerSettings())
+    worker._rebalances.consumer = cast("RawConsumer", SimpleNamespace(course=5))
+    worker._committed_at = math.inf
+    records = [ARecord(encode(start()), offset=offset) for offset in range(2)]
+    await worker._work(Read(records, {Partition(CHAT_TOPIC, 0): range(2)}, course))
+    assert not worker.failed.done()
+    assert await desk.position() == position
 
 
 # -- what takes the process down ----------------------------------------------------------------

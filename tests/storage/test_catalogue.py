@@ -475,8 +475,8 @@ async def test_a_load_does_not_hold_up_whoever_starts_a_session(desk: Desk) -> N
     await desk.load(**everything())
     engine = database.connect(desk.url)
     row = {"id": ACME, "name": "Acme", "default_recipients": [], "categories": [], "policy": {}}
-    async with database.begin(engine) as tx:
-        loaded = await catalogue.load(tx, {"accounts": [row]})
+    async with engine.begin() as connection:
+        loaded = await catalogue.load(connection, {"accounts": [row]})
         assert loaded.tables["accounts"] == Counts(0, 1, 0)
         await desk.connection.execute("set lock_timeout = '1s'")
         await desk.connection.execute(
