@@ -275,6 +275,7 @@ def _consumer(bootstrap: str) -> Consumer:
             "enable.partition.eof": True,
             "auto.offset.reset": "error",
             "fetch.wait.max.ms": 20,
+            "log_level": "2",  # that a broker is away is no news where tests take it away
             "fetch.message.max.bytes": 2 * 1024 * 1024,
         }
     )

@@ -1,5 +1,6 @@
 """What befalls the machine: its disk is slow or full, its clock is wrong."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -16,6 +17,8 @@ from tests.chaos.scene import Scene
 _SLOW_SECONDS = 15
 _CLOCK_SECONDS = 5
 _DISK_MIB = 24
+_SPARE_MIB = 64
+"""What Kafka has beyond what it has written: enough for the fault, and soon filled up."""
 _DELAY_US = 150_000
 
 
@@ -61,16 +64,11 @@ def cannot_slow_disks() -> str:
 
 def full_disk(scene: Scene) -> int:
     """Have the disk that the outbox and the walks are on run full, and be cleared again."""
-    with _small_disk(scene) as disk, scene.database() as connection:
-        ballast = disk / "ballast"
-        try:
-            before = scene.log_lines("53100")
-            with ballast.open("wb") as file:
-                file.write(bytes(shutil.disk_usage(disk).free))
+    with _tables_on_small_disk(scene) as disk, scene.database() as connection:
+        before = scene.log_lines("53100")
+        with _full(disk):
             scene.until(lambda: scene.log_lines("53100") > before, "the disk is not full")
             time.sleep(3)
-        finally:
-            ballast.unlink()
         scene.until_answered()
         for table in _ON_SMALL_DISK:
             connection.execute(f"alter table {table} set tablespace pg_default")
@@ -82,14 +80,11 @@ _ON_SMALL_DISK = ("outbox", "walk_steps", "inbox")
 
 
 @contextmanager
-def _small_disk(scene: Scene) -> Iterator[Path]:
+def _tables_on_small_disk(scene: Scene) -> Iterator[Path]:
     """A disk of a few MiB, with tables that every batch writes on it."""
     disk = scene.installation.folder.parent / "small"
     disk.mkdir()
-    subprocess.run(
-        [_tool("mount"), *("-t", "tmpfs", "-o", f"size={_DISK_MIB}m", "tmpfs"), disk], check=True
-    )
-    try:
+    with _mounted(disk, _DISK_MIB):
         place = disk / "tables"
         place.mkdir()
         owner = (scene.postgres.folder / "data").stat()
@@ -99,8 +94,73 @@ def _small_disk(scene: Scene) -> Iterator[Path]:
             for table in _ON_SMALL_DISK:
                 connection.execute(f"alter table {table} set tablespace small")
         yield disk
+
+
+def full_disk_of_kafka(scene: Scene) -> int:
+    """Have the disk of Kafka's log run full, which ends the broker; clear it, and start Kafka."""
+    with _log_on_small_disk(scene) as disk:
+        broker = psutil.Process(scene.kafka.pid)
+        with _full(disk):
+            scene.until(lambda: broker.status() == psutil.STATUS_ZOMBIE, "the broker lives")
+            time.sleep(3)
+        scene.kafka.start()
+        scene.until_answered()
+    return 1
+
+
+@contextmanager
+def _log_on_small_disk(scene: Scene) -> Iterator[Path]:
+    """A disk with a few MiB to spare, with Kafka's log on it until the block ends."""
+    log = scene.kafka.folder / "log"
+    elsewhere = log.with_name("elsewhere")
+    scene.kafka.stop()
+    log.rename(elsewhere)
+    log.mkdir()
+    with _mounted(log, _mib(elsewhere) + _SPARE_MIB):
+        shutil.copytree(elsewhere, log, dirs_exist_ok=True)
+        shutil.rmtree(elsewhere)
+        try:
+            scene.kafka.start()
+            yield log
+        finally:
+            scene.kafka.stop()
+            shutil.copytree(log, elsewhere)
+    log.rmdir()
+    elsewhere.rename(log)
+    scene.kafka.start()
+
+
+def _mib(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*")) // 2**20
+
+
+@contextmanager
+def _mounted(place: Path, mib: int) -> Iterator[None]:
+    """A disk in memory."""
+    subprocess.run(
+        [_tool("mount"), *("-t", "tmpfs", "-o", f"size={mib}m", "tmpfs"), place], check=True
+    )
+    try:
+        yield
     finally:
-        subprocess.run([_tool("umount"), "--lazy", disk], check=True)
+        subprocess.run([_tool("umount"), "--lazy", place], check=True)
+
+
+@contextmanager
+def _full(disk: Path) -> Iterator[None]:
+    """Have a disk take no more."""
+    ballast = disk / "ballast"
+    try:
+        with ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(2**20))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+    try:
+        yield
+    finally:
+        ballast.unlink()
 
 
 def cannot_fill_disks() -> str:
@@ -136,5 +196,6 @@ def clocks_off(scene: Scene) -> int:
 FAULTS = (
     Fault("disk slow under Postgres", slow_disk, cannot_slow_disks),
     Fault("disk full under Postgres", full_disk, cannot_fill_disks),
+    Fault("disk full under Kafka", full_disk_of_kafka, cannot_fill_disks),
     Fault("clocks an hour off", clocks_off),
 )
