@@ -356,7 +356,9 @@ async def test_what_was_kept_is_shown_in_full_and_does_nothing(
         (row["topic"].removeprefix(installation.prefix), row["partition"], row["offset"]): row["id"]
         for row in rows
     }
-    for name, sent in aftermath.dead().items():
+    for (topic, name), sent in aftermath.dead().items():
+        if topic != CHAT:
+            continue  # it is shown alike, and some of it is large
         record, _, place = sent.hostile[0]
         seen = await ask.dead_letter(installation.database_url, ids[place])
         line = shown.as_json(seen)
