@@ -140,14 +140,16 @@ def about(letter: Record) -> Place:
 @pytest.fixture(scope="module")
 async def aftermath(installation: Installation) -> Aftermath:
     """Send all kinds to one partition of each topic, then let a worker take it all."""
+    sent = {}
     async with AIOKafkaProducer(
         bootstrap_servers=installation.kafka_bootstrap, max_request_size=64 * 1024 * 1024
     ) as producer:
-        sent = {
-            (topic, name): await send_kind(producer, installation, topic, name)
-            for topic, shipment in SHIPMENTS.items()
-            for name in shipment.kinds
-        }
+
+        async def send_all(topic: str) -> None:
+            for name in SHIPMENTS[topic].kinds:
+                sent[topic, name] = await send_kind(producer, installation, topic, name)
+
+        await asyncio.gather(*map(send_all, SHIPMENTS))
     installation.environment["FIRSTLINE_BATCH_RECORDS"] = str(BATCH)
     worker = installation.launch(("firstline", "worker"))
     await asyncio.to_thread(worker.wait_until_ready)

@@ -10,15 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import psycopg
 
 from tests.chaos.fault import Fault
 from tests.chaos.scene import Scene
 
 _SLOW_SECONDS = 15
 _CLOCK_SECONDS = 5
-_DISK_MIB = 24
 _SPARE_MIB = 64
-"""What Kafka has beyond what it has written: enough for the fault, and soon filled up."""
+"""What a small disk has room for beyond what is on it: enough for the fault, and soon filled up."""
 _DELAY_US = 150_000
 
 
@@ -64,36 +64,49 @@ def cannot_slow_disks() -> str:
 
 def full_disk(scene: Scene) -> int:
     """Have the disk that the outbox and the walks are on run full, and be cleared again."""
-    with _tables_on_small_disk(scene) as disk, scene.database() as connection:
+    with _tables_on_small_disk(scene) as disk:
         before = scene.log_lines("53100")
         with _full(disk):
             scene.until(lambda: scene.log_lines("53100") > before, "the disk is not full")
             time.sleep(3)
         scene.until_answered()
-        for table in _ON_SMALL_DISK:
-            connection.execute(f"alter table {table} set tablespace pg_default")
-        connection.execute("drop tablespace small")
     return 1
 
 
-_ON_SMALL_DISK = ("outbox", "walk_steps", "inbox")
+_ON_SMALL_DISK = ["outbox", "walk_steps", "inbox"]
 
 
 @contextmanager
 def _tables_on_small_disk(scene: Scene) -> Iterator[Path]:
-    """A disk of a few MiB, with tables that every batch writes on it."""
+    """A disk with a few MiB to spare, with tables that every batch writes on it for a while."""
     disk = scene.installation.folder.parent / "small"
     disk.mkdir()
-    with _mounted(disk, _DISK_MIB):
+    with scene.database() as connection, _mounted(disk, _mib_of_tables(connection) + _SPARE_MIB):
         place = disk / "tables"
         place.mkdir()
         owner = (scene.postgres.folder / "data").stat()
         os.chown(place, owner.st_uid, owner.st_gid)
-        with scene.database() as connection:
-            connection.execute(f"create tablespace small location '{place}'")
-            for table in _ON_SMALL_DISK:
-                connection.execute(f"alter table {table} set tablespace small")
-        yield disk
+        connection.execute(f"create tablespace small location '{place}'")
+        _move_tables(connection, "small")
+        try:
+            yield disk
+        finally:
+            _move_tables(connection, "pg_default")
+            connection.execute("drop tablespace small")
+
+
+def _mib_of_tables(connection: psycopg.Connection) -> int:
+    row = connection.execute(
+        "select sum(pg_table_size(one))::bigint from unnest(%s::regclass[]) as one",
+        [_ON_SMALL_DISK],
+    ).fetchone()
+    assert row is not None
+    return int(row[0]) // 2**20
+
+
+def _move_tables(connection: psycopg.Connection, tablespace: str) -> None:
+    for table in _ON_SMALL_DISK:
+        connection.execute(f"alter table {table} set tablespace {tablespace}")
 
 
 def full_disk_of_kafka(scene: Scene) -> int:
@@ -116,18 +129,20 @@ def _log_on_small_disk(scene: Scene) -> Iterator[Path]:
     scene.kafka.stop()
     log.rename(elsewhere)
     log.mkdir()
-    with _mounted(log, _mib(elsewhere) + _SPARE_MIB):
-        shutil.copytree(elsewhere, log, dirs_exist_ok=True)
-        shutil.rmtree(elsewhere)
-        try:
-            scene.kafka.start()
-            yield log
-        finally:
-            scene.kafka.stop()
-            shutil.copytree(log, elsewhere)
-    log.rmdir()
-    elsewhere.rename(log)
-    scene.kafka.start()
+    try:
+        with _mounted(log, _mib(elsewhere) + _SPARE_MIB):
+            shutil.copytree(elsewhere, log, dirs_exist_ok=True)
+            shutil.rmtree(elsewhere)
+            try:
+                scene.kafka.start()
+                yield log
+            finally:
+                scene.kafka.stop()
+                shutil.copytree(log, elsewhere)
+    finally:
+        log.rmdir()
+        elsewhere.rename(log)
+        scene.kafka.start()
 
 
 def _mib(folder: Path) -> int:
