@@ -46,9 +46,9 @@ lint: install ## Check style, formatting, types and the direction of imports
 test: install lint ## Lint, then run every test against real servers
 	@PYTHONHASHSEED=0 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-chaos: install ## Break everything that can break, and count what was lost, repeated or misordered
+chaos: install ## Break what can break, and count what was lost or repeated; LONG=1 for ten minutes each
 	@$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) \
-		$(if $(REPORT),--report)
+		$(if $(LONG),--long) $(if $(REPORT),--report)
 
 demo: install ## Watch a support desk at work, on servers that are gone afterwards
 	@$(BIN)/firstline demo

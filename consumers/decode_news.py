@@ -1,6 +1,9 @@
 """From a ticket event's bytes to news of a ticket. Who sent it gets no answer."""
 
-from pydantic import TypeAdapter, ValidationError
+import json
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from consumers.records import DeadLetter, Heard, Reason, Record
 from consumers.strict_json import NotJson, read_object
@@ -8,9 +11,7 @@ from domain.ticket_news import TicketAction, TicketNews
 from domain.tickets import TicketKind, TicketRef
 from schemas.commands import VALUE_LIMIT
 from schemas.fields import moment
-from schemas.ticket_events import TicketEvent
-
-_TICKET_EVENTS: TypeAdapter[TicketEvent] = TypeAdapter(TicketEvent)
+from schemas.ticket_events import TicketActor, TicketEvent, TicketSnapshot
 
 
 def decode_news(record: Record) -> Heard | DeadLetter:
@@ -21,8 +22,7 @@ def decode_news(record: Record) -> Heard | DeadLetter:
     if len(value) > VALUE_LIMIT:
         return DeadLetter(record, Reason.TOO_LARGE, f"the value has {len(value)} bytes")
     try:
-        read_object(value)
-        event = _TICKET_EVENTS.validate_json(value)
+        event = TicketEvent.model_validate_json(json.dumps(_used(read_object(value))))
     except NotJson as error:
         return DeadLetter(record, Reason.UNREADABLE, str(error))
     except ValidationError as error:
@@ -30,6 +30,19 @@ def decode_news(record: Record) -> Heard | DeadLetter:
         where = ".".join(str(part) for part in first["loc"])
         return DeadLetter(record, Reason.UNREADABLE, f"{where}: {first['type']}")
     return Heard(record, _news(event))
+
+
+def _used(found: dict[str, Any]) -> dict[str, Any]:
+    """What a ticket event is read from; whatever else a source says is not looked at."""
+    used = _fields(TicketEvent, found)
+    for name, model in (("ticket", TicketSnapshot), ("actor", TicketActor)):
+        if isinstance(used.get(name), dict):
+            used[name] = _fields(model, used[name])
+    return used
+
+
+def _fields(model: type[BaseModel], found: dict[str, Any]) -> dict[str, Any]:
+    return {name: found[name] for name in model.model_fields if name in found}
 
 
 def _news(event: TicketEvent) -> TicketNews:

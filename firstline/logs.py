@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 
 import structlog
 
@@ -10,10 +12,34 @@ _CHATTY = (
 )  # fmt: skip
 
 
+_SILENCE_SECONDS = 10.0
+
+
+class Repetitions(logging.Filter):
+    """Lets a line through that was not let through within the last ten seconds.
+
+    A worker whose Kafka is away said the same four lines forty times a second.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now, line = self._clock(), record.getMessage()
+        if now - self._said.get(line, float("-inf")) < _SILENCE_SECONDS:
+            return False
+        recent = {one: at for one, at in self._said.items() if now - at < _SILENCE_SECONDS}
+        self._said = recent | {line: now}
+        return True
+
+
 def configure(level: str) -> None:
     """Send everything to stderr from this level on.
 
-    The clients' loggers stay at warnings: at debug they print the records that pass through.
+    The clients' loggers stay at warnings: at debug they print the records that pass through. What
+    they repeat is left out.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(stream=sys.stderr, level=max(number, logging.INFO), format="%(message)s")
@@ -38,3 +64,4 @@ def configure(level: str) -> None:
     )
     for handler in logging.getLogger().handlers:
         handler.setFormatter(formatter)
+        handler.addFilter(Repetitions())

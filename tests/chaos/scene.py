@@ -188,7 +188,9 @@ def staged(seed: int) -> Iterator[Scene]:
         installation.supervised = True
         installation.environment["FIRSTLINE_KAFKA_BOOTSTRAP"] = proxy.bootstrap
         installation.environment["PYTHONPATH"] = str(ROOT)
-        client = Client(kafka.bootstrap, installation.prefix)
+        # A sender that waits for Kafka however long it is away, not for five minutes, in silence.
+        patient = {"message.timeout.ms": "0", "log_level": "2"}
+        client = Client(kafka.bootstrap, installation.prefix, producer_settings=patient)
         stack.callback(client.close)
         scene = Scene(random.Random(seed), kafka, postgres, proxy, installation, client)
         stack.callback(scene.end_others)

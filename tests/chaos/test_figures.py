@@ -7,7 +7,7 @@ import pytest
 from tests.chaos import __main__ as chaos
 from tests.chaos import report
 from tests.chaos.fault import Fault
-from tests.chaos.faults import FAULTS
+from tests.chaos.faults import FAULTS, LASTING
 from tests.chaos.figures import Harm, Line, harm, totals
 from tests.chaos.run import Run, in_order
 from tests.outside.breaking import BREAKS
@@ -74,7 +74,8 @@ def test_a_seed_is_an_order() -> None:
 
 
 def test_no_two_faults_have_one_name() -> None:
-    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
+    names = [fault.name for fault in (*FAULTS, *LASTING)]
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize(
@@ -92,23 +93,56 @@ def test_the_exit_code_is_1_where_anything_is_wrong(
     assert chaos.main() == code
 
 
-def test_a_report_takes_the_place_of_the_last_one() -> None:
-    page = f"Before.\n\n{report.BEGIN}\n\nold\n\n{report.END}\n\nAfter.\n"
-    written = report.with_report(page, "Seed 7", [KILLED], ["disk full: no root"])
-    assert written.startswith("Before.\n")
-    assert written.endswith("After.\n")
-    assert "old" not in written
-    assert str(KILLED) in written
-    assert "Not run: disk full: no root." in written
-    assert report.with_report(written, "Seed 7", [KILLED], ["disk full: no root"]) == written
+@pytest.mark.parametrize(("options", "faults"), [([], FAULTS), (["--long"], LASTING)])
+def test_faults_that_last_have_a_run_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], faults: tuple[Fault, ...]
+) -> None:
+    asked: list[Fault] = []
+
+    def run(faults: list[Fault], _seed: int, _seconds: float) -> Run:
+        asked.extend(faults)
+        return Run(lines=[KILLED])
+
+    monkeypatch.setattr(chaos, "run", run)
+    monkeypatch.setattr(sys, "argv", ["make chaos", "--seed", "1", *options])
+    assert chaos.main() == 0
+    assert asked == list(faults)
 
 
-def test_the_page_tells_of_every_fault_what_came_of_it_or_that_it_was_not_run() -> None:
-    _, _, rest = report.PAGE.read_text().partition(report.BEGIN)
-    told, _, _ = rest.partition(report.END)
-    assert [fault.name for fault in FAULTS if fault.name not in told] == []
+PARTS = pytest.mark.parametrize("part", [report.FULL, report.LONG])
+PLACES = "".join(
+    f"Before.\n\n{part}\n\nold\n\n{report.END}\n" for part in (report.FULL, report.LONG)
+)
 
 
-def test_a_report_needs_its_place() -> None:
+@PARTS
+def test_a_report_takes_the_place_of_the_last_one_of_its_part(part: str) -> None:
+    written = report.with_report(PLACES, part, "Seed 7", [KILLED], ["disk full: no root"])
+    [other] = {report.FULL, report.LONG} - {part}
+    assert "old" not in report.told(written, part)
+    assert str(KILLED) in report.told(written, part)
+    assert "Not run: disk full: no root." in report.told(written, part)
+    assert report.told(written, other) == report.told(PLACES, other)
+    assert written.count("Before.") == 2
+    assert report.with_report(written, part, "Seed 7", [KILLED], ["disk full: no root"]) == written
+
+
+@pytest.mark.parametrize("option", [["--only", "disk"], ["--seconds", "60"]])
+def test_a_report_is_of_every_fault(monkeypatch: pytest.MonkeyPatch, option: list[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["make chaos", "--report", *option])
+    with pytest.raises(SystemExit, match="2"):
+        chaos.main()
+
+
+@pytest.mark.parametrize(("part", "faults"), [(report.FULL, FAULTS), (report.LONG, LASTING)])
+def test_the_page_tells_of_every_fault_what_came_of_it_or_that_it_was_not_run(
+    part: str, faults: tuple[Fault, ...]
+) -> None:
+    told = report.told(report.PAGE.read_text(), part)
+    assert [fault.name for fault in faults if fault.name not in told] == []
+
+
+@PARTS
+def test_a_report_needs_its_place(part: str) -> None:
     with pytest.raises(ValueError, match="lacks the marks"):
-        report.with_report("Nothing here.", "Seed 7", [KILLED], [])
+        report.with_report("Nothing here.", part, "Seed 7", [KILLED], [])

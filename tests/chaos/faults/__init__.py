@@ -1,7 +1,7 @@
-"""All faults, by what they befall."""
+"""All faults, by what they befall; those that last long by themselves."""
 
 from tests.chaos.fault import Fault
-from tests.chaos.faults import brokers, databases, machines, processes, requests
+from tests.chaos.faults import brokers, databases, lasting, machines, processes, requests
 
 FAULTS: tuple[Fault, ...] = (
     *processes.FAULTS,
@@ -10,3 +10,4 @@ FAULTS: tuple[Fault, ...] = (
     *databases.FAULTS,
     *machines.FAULTS,
 )
+LASTING: tuple[Fault, ...] = lasting.FAULTS

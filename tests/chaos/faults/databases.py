@@ -4,7 +4,7 @@ import time
 
 import psycopg
 
-from tests.chaos.fault import Fault
+from tests.chaos.fault import Fault, Inject
 from tests.chaos.scene import Scene
 from tests.outside.people import ACME
 
@@ -67,13 +67,17 @@ def locks_held(scene: Scene) -> int:
     return 1
 
 
-def snapshot_held(scene: Scene) -> int:
-    """Have somebody look at the database as it was, for as long as the desk goes on."""
-    with scene.database(autocommit=False) as connection:
-        connection.execute("set transaction isolation level repeatable read")
-        connection.execute("select count(*) from outbox")
-        time.sleep(_SNAPSHOT_SECONDS)
-    return 1
+def snapshot_held(seconds: float) -> Inject:
+    """Have somebody look at the database as it was, for so long, while the desk goes on."""
+
+    def inject(scene: Scene) -> int:
+        with scene.database(autocommit=False) as connection:
+            connection.execute("set transaction isolation level repeatable read")
+            connection.execute("select count(*) from outbox")
+            time.sleep(seconds)
+        return 1
+
+    return inject
 
 
 def deadlocks(scene: Scene) -> int:
@@ -127,7 +131,7 @@ FAULTS = (
     Fault("connections ended", connections_ended),
     Fault(f"both servers away for {_BOTH_AWAY_SECONDS} s", both_away),
     Fault("locks held by somebody else", locks_held),
-    Fault("a snapshot held", snapshot_held),
+    Fault("a snapshot held", snapshot_held(_SNAPSHOT_SECONDS)),
     Fault("deadlocks", deadlocks),
     Fault("serialization failures", serializable),
 )
