@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
@@ -15,7 +14,6 @@ from consumers import worker as module
 from consumers.caution import careful_slices
 from consumers.isolate import Applier
 from consumers.lanes import Read
-from consumers.raw_consumer import RawConsumer
 from consumers.records import DeadLetter, Reason, Record, Source
 from consumers.worker import Worker, WorkerSettings
 from domain.context import Limits
