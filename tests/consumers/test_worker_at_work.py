@@ -59,7 +59,7 @@ async def test_what_was_read_before_reading_started_elsewhere_is_dropped(
     """It is read again from the position, and this part of it may lie behind a gap."""
     applier = Applier(desk.engine, Limits())
     worker = Worker(Kafka("127.0.0.1:1", "t."), database_url, applier, WorkerSettings())
-    worker._rebalances.consumer = cast("RawConsumer", SimpleNamespace(course=5))
+    worker._rebalances.consumer = SimpleNamespace(course=5)  # type: ignore[assignment]
     worker._committed_at = math.inf
     records = [ARecord(encode(start()), offset=offset) for offset in range(2)]
     await worker._work(Read(records, {Partition(CHAT_TOPIC, 0): range(2)}, course))
