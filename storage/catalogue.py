@@ -49,13 +49,15 @@ class Loaded:
     tables: Mapping[str, Counts]
 
 
-async def load(tx: Transaction, catalogue: Rows) -> Loaded:
+async def load(tx: Transaction, catalogue: Rows, most_recipients: int) -> Loaded:
     """Insert the rows that are new, and bring those that exist to what ``catalogue`` says.
 
     Rows go by table name and have every column that loading sets, ``kind`` of a ticket included;
     they are valid one by one, and no key comes twice. Nothing is deleted.
 
-    Raises `CatalogueError`, before anything is written, with all that speaks against it.
+    Raises `CatalogueError` with all that speaks against it, before anything is written. Only that
+    a category would have more recipients than ``most_recipients`` shows once it has them: the
+    transaction is to be given up in either case.
     """
     # Loads wait for each other here, and so does whoever would delete an account meanwhile;
     # who merely refers to accounts, as every start of a session does, is not held up.
@@ -72,6 +74,8 @@ async def load(tx: Transaction, catalogue: Rows) -> Loaded:
         await _write(tx, section, [*added, *changed])
         unchanged = len(rows) - len(added) - len(changed)
         counts[section.name] = Counts(len(added), len(changed), unchanged)
+    if problems := await _too_many_told(tx, values["accounts"], most_recipients):
+        raise CatalogueError(problems)
     return Loaded(counts)
 
 
@@ -80,6 +84,27 @@ async def _read(tx: Transaction, section: Section, values: set[Any]) -> dict[Key
     statement = select(section.table).where(column == any_(literal([*values], ARRAY(column.type))))
     rows = (await tx.connection.execute(statement)).mappings() if values else ()
     return {section.key_of(row): row for row in map(dict, rows)}
+
+
+async def _too_many_told(tx: Transaction, account_ids: set[Any], most: int) -> list[str]:
+    """Which categories of the accounts have too many recipients; who left is not told."""
+    rows = await tx.fetch(
+        """
+        select r.account_id::text, r.reason_category, count(*)
+        from recipients r
+        join users u on u.account_id = r.account_id and u.id = r.user_id
+        where r.account_id = any($1::uuid[]) and u.deleted_at is null
+        group by r.account_id, r.reason_category
+        having count(*) > $2
+        order by r.account_id, r.reason_category
+        """,
+        list(account_ids),
+        most,
+    )
+    return [
+        f"recipients for {category}: account {account_id} would have {count}, at most {most} may be"
+        for account_id, category, count in rows
+    ]
 
 
 def _changes(section: Section, row: Row, known: Known) -> bool:
