@@ -3,11 +3,13 @@
 import asyncio
 import signal
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 
 from consumers import dead_letter_desk
 from consumers import letters as letters_of
@@ -25,13 +27,14 @@ from domain.decisions import Decision
 from domain.sessions import Session
 from storage import dead_letter_desk as storage_desk
 from storage import dead_letters
-from storage.database import begin
+from storage.database import begin, connect
 from storage.positions import Partition
 from tests.builders import ACME, GLOBEX, NOW
 from tests.consumers.desk import Desk, notes, outcomes, resolve, start
 from tests.consumers.test_faults import Gate, somebody_waits
 from tests.consumers.test_news import said
 from tests.consumers.wire import TICKET_TOPIC, ARecord, Json, encode, new_id
+from tests.docs.reading import ROOT
 
 REMEMBERED = timedelta(days=16)
 EVE = Operator("eve", "the fix is out")
@@ -61,8 +64,13 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Poison:
 
 
 @pytest.fixture
-def operator(desk: Desk) -> dead_letter_desk.Desk:
-    return dead_letter_desk.Desk(desk.engine, Limits(), REMEMBERED)
+async def operator(desk: Desk, database_url: str) -> AsyncIterator[dead_letter_desk.Desk]:
+    """Works with the rights that operators are given, and no others."""
+    await desk.connection.execute((ROOT / "ops/postgres-roles.sql").read_text())
+    role = make_url(database_url).update_query_dict({"role": "firstline_operator"})
+    engine = connect(role.render_as_string(hide_password=False))
+    yield dead_letter_desk.Desk(engine, Limits(), REMEMBERED)
+    await engine.dispose()
 
 
 def bad(session: str, correlation: str = "poison", **fields: object) -> Json:
