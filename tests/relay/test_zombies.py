@@ -1,6 +1,9 @@
 """A relay that stands still, is replaced, and goes on: it can neither publish nor settle."""
 
 import asyncio
+import gc
+from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -112,3 +115,29 @@ async def test_with_an_id_of_its_own_a_replaced_relay_publishes(
         await house.relay_all()
         await old.publish(intent)
     assert await house.faults() == {TWICE}
+
+
+@pytest.mark.parametrize("step", ["send_batch", "send", "commit_transaction"])
+async def test_what_a_replaced_relay_leaves_unanswered_is_not_told_in_the_log(
+    house: House, step: str
+) -> None:
+    """asyncio tells of each failure that nobody took note of, once it is collected."""
+    loop = asyncio.get_running_loop()
+    told: list[dict[str, Any]] = []
+    await house.stage(8)
+    async with house.relay() as old:
+        take, replaced = getattr(old.producer, step), False
+
+        async def replaced_at(*arguments: object, **named: object) -> object:
+            nonlocal replaced
+            if not replaced:
+                replaced = True
+                await house.relay_all()
+            return await take(*arguments, **named)
+
+        loop.set_exception_handler(lambda _, context: told.append(context))
+        with mock.patch.object(old.producer, step, replaced_at), pytest.raises(FENCED):
+            await old.relay_once()
+    gc.collect()
+    loop.set_exception_handler(None)
+    assert [context["message"] for context in told] == []
