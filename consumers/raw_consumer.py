@@ -93,6 +93,14 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
             self.spans[Partition(partition.topic, partition.partition)] = range(start, end)
         return fetched
 
+    def give_place_up(self) -> None:
+        """Have stopping tell the group, so that others have the partitions at once.
+
+        The client tells nothing of a static member, whose place is kept for it. The broker takes
+        the request of either kind.
+        """
+        self._coordinator._group_instance_id = None  # noqa: SLF001 - there is no other way to it
+
     def behind(self) -> dict[TopicPartition, int]:
         """How many offsets each partition has past what was read, as of the last answers.
 
