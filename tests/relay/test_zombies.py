@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from typing import Any
+from collections.abc import AsyncIterator
 from unittest import mock
 
 import pytest
@@ -10,7 +10,9 @@ import pytest
 from producers import relay as relay_module
 from producers.kafka import Kafka
 from producers.publish import transactional_producer
-from storage.outbox import IntentOpen
+from producers.relay import Relay
+from storage import outbox
+from storage.outbox import Intent, IntentOpen
 from tests.relay.house import FENCED, TWICE, House
 from tests.relay.stops import end_held
 
@@ -119,11 +121,8 @@ async def test_with_an_id_of_its_own_a_replaced_relay_publishes(
 
 @pytest.mark.parametrize("step", ["send_batch", "send", "commit_transaction"])
 async def test_what_a_replaced_relay_leaves_unanswered_is_not_told_in_the_log(
-    house: House, step: str
+    house: House, complaints: list[str], step: str
 ) -> None:
-    """asyncio tells of each failure that nobody took note of, once it is collected."""
-    loop = asyncio.get_running_loop()
-    told: list[dict[str, Any]] = []
     await house.stage(8)
     async with house.relay() as old:
         take, replaced = getattr(old.producer, step), False
@@ -135,9 +134,39 @@ async def test_what_a_replaced_relay_leaves_unanswered_is_not_told_in_the_log(
                 await house.relay_all()
             return await take(*arguments, **named)
 
-        loop.set_exception_handler(lambda _, context: told.append(context))
         with mock.patch.object(old.producer, step, replaced_at), pytest.raises(FENCED):
             await old.relay_once()
     gc.collect()
+    assert complaints == []
+
+
+async def test_nor_is_that_the_next_rows_could_not_be_read_either(
+    house: House, complaints: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.stage(8)
+    async with house.relay() as old:
+        intent = await old.take()
+        await house.relay_all()
+
+        async def took(_: Relay) -> Intent | None:
+            return intent
+
+        async def unreadable(*_: object) -> None:
+            raise OSError
+
+        monkeypatch.setattr(Relay, "take", took)
+        monkeypatch.setattr(outbox, "read_ahead", unreadable)
+        with pytest.raises(FENCED):
+            await old.relay_once()
+    gc.collect()
+    assert complaints == []
+
+
+@pytest.fixture
+async def complaints() -> AsyncIterator[list[str]]:
+    """What asyncio tells of: each failure that nobody took note of, once it is collected."""
+    told: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(str(context["message"])))
+    yield told
     loop.set_exception_handler(None)
-    assert [context["message"] for context in told] == []
