@@ -99,7 +99,8 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         The client tells nothing of a static member, whose place is kept for it. The broker takes
         the request of either kind.
         """
-        self._coordinator._group_instance_id = None  # noqa: SLF001 - there is no other way to it
+        if self._coordinator is not None:  # it was started
+            self._coordinator._group_instance_id = None  # noqa: SLF001 - there is no other way
 
     def behind(self) -> dict[TopicPartition, int]:
         """How many offsets each partition has past what was read, as of the last answers.

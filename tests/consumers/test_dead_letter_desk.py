@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url
 
 from consumers import dead_letter_desk
 from consumers import letters as letters_of
@@ -34,7 +33,7 @@ from tests.consumers.desk import Desk, notes, outcomes, resolve, start
 from tests.consumers.test_faults import Gate, somebody_waits
 from tests.consumers.test_news import said
 from tests.consumers.wire import TICKET_TOPIC, ARecord, Json, encode, new_id
-from tests.docs.reading import ROOT
+from tests.operators import as_operator
 
 REMEMBERED = timedelta(days=16)
 EVE = Operator("eve", "the fix is out")
@@ -66,9 +65,7 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Poison:
 @pytest.fixture
 async def operator(desk: Desk, database_url: str) -> AsyncIterator[dead_letter_desk.Desk]:
     """Works with the rights that operators are given, and no others."""
-    await desk.connection.execute((ROOT / "ops/postgres-roles.sql").read_text())
-    role = make_url(database_url).update_query_dict({"role": "firstline_operator"})
-    engine = connect(role.render_as_string(hide_password=False))
+    engine = connect(await as_operator(desk.connection, database_url))
     yield dead_letter_desk.Desk(engine, Limits(), REMEMBERED)
     await engine.dispose()
 
