@@ -11,7 +11,6 @@ from producers import relay as relay_module
 from producers.kafka import Kafka
 from producers.publish import transactional_producer
 from producers.relay import Relay
-from storage import outbox
 from storage.outbox import Intent, IntentOpen
 from tests.relay.house import FENCED, TWICE, House
 from tests.relay.stops import end_held
@@ -119,12 +118,15 @@ async def test_with_an_id_of_its_own_a_replaced_relay_publishes(
     assert await house.faults() == {TWICE}
 
 
+@pytest.mark.parametrize("careful", [False, True])
 @pytest.mark.parametrize("step", ["send_batch", "send", "commit_transaction"])
 async def test_what_a_replaced_relay_leaves_unanswered_is_not_told_in_the_log(
-    house: House, complaints: list[str], step: str
+    house: House, complaints: list[str], step: str, *, careful: bool
 ) -> None:
     await house.stage(8)
     async with house.relay() as old:
+        intent = await old.take()
+        assert intent is not None
         take, replaced = getattr(old.producer, step), False
 
         async def replaced_at(*arguments: object, **named: object) -> object:
@@ -135,7 +137,7 @@ async def test_what_a_replaced_relay_leaves_unanswered_is_not_told_in_the_log(
             return await take(*arguments, **named)
 
         with mock.patch.object(old.producer, step, replaced_at), pytest.raises(FENCED):
-            await old.relay_once()
+            await old.publish(intent, one_by_one=careful)
     gc.collect()
     assert complaints == []
 
@@ -155,7 +157,7 @@ async def test_nor_is_that_the_next_rows_could_not_be_read_either(
             raise OSError
 
         monkeypatch.setattr(Relay, "take", took)
-        monkeypatch.setattr(outbox, "read_ahead", unreadable)
+        monkeypatch.setattr(Relay, "_read_ahead", unreadable)
         with pytest.raises(FENCED):
             await old.relay_once()
     gc.collect()
