@@ -35,11 +35,11 @@ def heard(future: asyncio.Future[Any]) -> asyncio.Future[Any]:
 
 
 def _left_by(producer: AIOKafkaProducer) -> Iterator[asyncio.Future[Any]]:
-    """What a producer that was refused has failed and tells nobody: the client keeps it inside."""
+    """What fails with a producer that is refused, and is for nobody but the client to wait for."""
     accumulator, transactions = producer._message_accumulator, producer._txn_manager  # noqa: SLF001
     for waiting in accumulator._batches.values():  # noqa: SLF001
         for batch in waiting:
-            yield from (batch.future, batch._drain_waiter)  # noqa: SLF001
+            yield batch._drain_waiter  # noqa: SLF001
     if transactions is not None and transactions.wait_for_transaction_end() is not None:
         yield transactions.wait_for_transaction_end()
 

@@ -144,7 +144,7 @@ async def _send_one_by_one(producer: AIOKafkaProducer, kafka: Kafka, rows: Seque
         batch = producer.create_batch()
         _append(batch, row.message)
         try:
-            await heard(await producer.send_batch(batch, topic, partition=partition))
+            await (await producer.send_batch(batch, topic, partition=partition))
         except OWN_FAULT as error:
             raise RowsRefused([row], type(error).__name__) from error
 

@@ -17,7 +17,6 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from producers.disconnect import heard
 from producers.kafka import Kafka
 from producers.progress import read_progress
 from producers.publish import RowsRefused, publish, transactional_producer
@@ -136,7 +135,7 @@ class Relay:
         if intent is None:
             return 0
         reach("relay: taken")
-        reading = heard(asyncio.ensure_future(self._read_ahead(intent)))
+        reading = asyncio.ensure_future(self._read_ahead(intent))
         try:
             await self.publish(intent)
             self.settled = intent

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from unittest import mock
 
 import pytest
@@ -10,10 +10,11 @@ import pytest
 from producers import relay as relay_module
 from producers.kafka import Kafka
 from producers.publish import transactional_producer
-from producers.relay import Relay
-from storage.outbox import Intent, IntentOpen
+from storage.outbox import IntentOpen
 from tests.relay.house import FENCED, TWICE, House
 from tests.relay.stops import end_held
+
+Complaints = Callable[[], list[str]]
 
 
 async def test_a_replaced_relay_cannot_publish_what_it_took(house: House) -> None:
@@ -121,54 +122,39 @@ async def test_with_an_id_of_its_own_a_replaced_relay_publishes(
 @pytest.mark.parametrize("careful", [False, True])
 @pytest.mark.parametrize("step", ["send_batch", "send", "commit_transaction"])
 async def test_what_a_replaced_relay_leaves_unanswered_is_not_told_in_the_log(
-    house: House, complaints: list[str], step: str, *, careful: bool
+    house: House, complaints: Complaints, step: str, *, careful: bool
 ) -> None:
+    async def replaced() -> None:
+        async with house.relay() as old:
+            intent = await old.take()
+            assert intent is not None
+            take, late = getattr(old.producer, step), False
+
+            async def late_step(*arguments: object, **named: object) -> object:
+                nonlocal late
+                if not late:
+                    late = True
+                    await house.relay_all()
+                return await take(*arguments, **named)
+
+            with mock.patch.object(old.producer, step, late_step), pytest.raises(FENCED):
+                await old.publish(intent, one_by_one=careful)
+
     await house.stage(8)
-    async with house.relay() as old:
-        intent = await old.take()
-        assert intent is not None
-        take, replaced = getattr(old.producer, step), False
-
-        async def replaced_at(*arguments: object, **named: object) -> object:
-            nonlocal replaced
-            if not replaced:
-                replaced = True
-                await house.relay_all()
-            return await take(*arguments, **named)
-
-        with mock.patch.object(old.producer, step, replaced_at), pytest.raises(FENCED):
-            await old.publish(intent, one_by_one=careful)
-    gc.collect()
-    assert complaints == []
-
-
-async def test_nor_is_that_the_next_rows_could_not_be_read_either(
-    house: House, complaints: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await house.stage(8)
-    async with house.relay() as old:
-        intent = await old.take()
-        await house.relay_all()
-
-        async def took(_: Relay) -> Intent | None:
-            return intent
-
-        async def unreadable(*_: object) -> None:
-            raise OSError
-
-        monkeypatch.setattr(Relay, "take", took)
-        monkeypatch.setattr(Relay, "_read_ahead", unreadable)
-        with pytest.raises(FENCED):
-            await old.relay_once()
-    gc.collect()
-    assert complaints == []
+    await replaced()
+    assert complaints() == []
 
 
 @pytest.fixture
-async def complaints() -> AsyncIterator[list[str]]:
+async def complaints() -> AsyncIterator[Complaints]:
     """What asyncio tells of: each failure that nobody took note of, once it is collected."""
     told: list[str] = []
     loop = asyncio.get_running_loop()
+
+    def collected() -> list[str]:
+        gc.collect()
+        return told
+
     loop.set_exception_handler(lambda _, context: told.append(str(context["message"])))
-    yield told
+    yield collected
     loop.set_exception_handler(None)
