@@ -145,16 +145,16 @@ async def test_whatever_a_session_goes_through_can_be_replayed(
     desk: Desk, poison: Poison, operator: dead_letter_desk.Desk
 ) -> None:
     """With the rights of an operator, and of each kind of thing that a command reads or writes."""
-    await desk.connection.execute("update accounts set categories = '{email}' where id = $1", ACME)
     await desk.connection.execute(
         "insert into tickets (account_id, kind, id, status) values ($1, 'internal', $2, 'open')",
         ACME,
         ours := new_id(),
     )
-    built = [do("start_ai_build", category="email")]
-    asked = [event_id(built[0]["command_id"], 1)]
-    built.append(do("serve_node", built, request_id=asked[0], actor_id=ABSENT))
-    built.append(do("record_step", built, node_id=QUESTION["id"], answer="Yes", option_id="1"))
+    started = do("start_ai_build", category="email")
+    request = event_id(started["command_id"], 1)
+    await desk.hear(started)
+    built = [do("serve_node", [started], request_id=request, actor_id=ABSENT)]
+    built.append(do("record_step", built, node_id=QUESTION["id"], option_id="1"))
     built.append(do("resolve", built))
     told = [do("start_adhoc", ticket_kind="internal", ticket_id=ours)]
     told += [do(kind, told) for kind in ("update_notes", "escalate")]
