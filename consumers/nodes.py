@@ -8,7 +8,8 @@ again finds it.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -40,10 +41,14 @@ _LEAVE_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class NodesSettings:
-    """Who the consumer is in its group, and how many requests it answers at the same time."""
+    """Who the consumer is in its group, and how many requests it answers at the same time.
+
+    Where it ``leaves``, stopping gives its place up.
+    """
 
     member: str
     concurrency: int = 8
+    leaves: bool = False
 
 
 class Nodes:
@@ -111,6 +116,8 @@ class Nodes:
         with suppress(Exception):  # they run out by themselves
             async with asyncio.timeout(_LEAVE_SECONDS):
                 await self._generating.let_go()
+        if self._settings.leaves:
+            self._consumer.give_place_up()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LEAVE_SECONDS):
                 await self._broker.stop()
@@ -119,6 +126,15 @@ class Nodes:
         """How long ago Kafka was polled last; infinity before the first time."""
         consumer = self._rebalances.consumer
         return float("inf") if consumer is None else time.monotonic() - consumer.polled_at
+
+    def lag(self) -> Mapping[str, int]:
+        """How many requests, by topic, it is assigned and has not answered."""
+        consumer = self._rebalances.consumer
+        lag: Counter[str] = Counter()
+        for waiting in (self._window.under_way(), {} if consumer is None else consumer.behind()):
+            for partition, requests in waiting.items():
+                lag[partition.topic] += requests
+        return lag
 
     @property
     def consuming(self) -> bool:

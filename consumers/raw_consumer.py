@@ -106,6 +106,15 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         self.covered = Covered(spans, self.course)
         return fetched
 
+    def give_place_up(self) -> None:
+        """Have stopping tell the group, so that others have the partitions at once.
+
+        The client tells nothing of a static member, whose place is kept for it. The broker takes
+        the request of either kind.
+        """
+        if self._coordinator is not None:  # it was started
+            self._coordinator._group_instance_id = None  # noqa: SLF001 - there is no other way
+
     def behind(self) -> dict[TopicPartition, int]:
         """How many offsets each partition has past what was read, as of the last answers.
 

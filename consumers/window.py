@@ -24,6 +24,10 @@ class Window:
         self._open.pop(partition, None)
         self._next.pop(partition, None)
 
+    def under_way(self) -> dict[TopicPartition, int]:
+        """How many records of each partition have begun and not ended."""
+        return {partition: len(offsets) for partition, offsets in self._open.items()}
+
     def done(self) -> dict[TopicPartition, int]:
         """The next offset to read of each partition, were this process to end now."""
         return {

@@ -60,11 +60,13 @@ class WorkerSettings:
 
     ``slot`` names a member for good: a worker that comes back in the same slot is the same member
     and has its partitions back at once. ``careful`` where the last one there died: what it died
-    of may be the first record that this one reads.
+    of may be the first record that this one reads. Where it ``leaves``, stopping gives the place
+    up: others have its partitions without waiting for who might come back.
     """
 
     slot: int = 0
     careful: bool = False
+    leaves: bool = False
     lanes: int = 2
     batch_records: int = 1_000
     batch_bytes: int = 8 * 1024 * 1024
@@ -168,6 +170,8 @@ class Worker:
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await self._lanes.idle.wait()
         await self._commit_offsets()
+        if self._settings.leaves:
+            self.consumer.give_place_up()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LEAVE_SECONDS):
                 await self._broker.stop()

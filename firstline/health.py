@@ -64,7 +64,10 @@ class Health:
         return min(since_start, ago)
 
     def standstill(self) -> float:
-        """For how long records have waited without any being applied, no server being away."""
+        """For how long records have waited without any being applied, no server being away.
+
+        Node requests do not count: a generator may take its time, and is paid for what it began.
+        """
         if not self.behind or self.waiting or not self.database:
             return 0.0
         return time.monotonic() - self.applied_at
@@ -117,10 +120,15 @@ async def _beat(health: Health, metrics: Metrics) -> None:
     while True:
         metrics.beats(health.late(), health.polled_ago())
         health.beat = time.monotonic()
+        lag: dict[str, int] = {}
         if health.worker is not None:
             standing = health.worker.standing()
             health.note(standing)
             metrics.stands(standing, time.time())
+            lag |= standing.lag
+        if health.nodes is not None:
+            lag |= health.nodes.lag()
+        metrics.lags(lag)
         await asyncio.sleep(_BEAT_SECONDS)
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from firstline.catalogue_file import read_file
-from schemas.catalogue import Catalogue, User
+from schemas.catalogue import RECIPIENT_LIMIT, Catalogue, User
 from schemas.fields import Time
 from storage.catalogue import CatalogueError, Loaded, load
 from storage.catalogue_rules import Row, Rows
@@ -23,7 +23,7 @@ async def load_file(path: Path, database_url: str) -> Loaded:
     engine = connect(database_url, pool_size=1)
     try:
         async with engine.begin() as connection:
-            return await load(connection, rows)
+            return await load(connection, rows, RECIPIENT_LIMIT)
     finally:
         await engine.dispose()
 

@@ -4,7 +4,7 @@ Counted once a batch and once an intent, never once a record. No label holds any
 sender wrote.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,7 @@ class Metrics:
         # -- how it stands
         self._lag = Gauge(
             "firstline_lag_records",
-            "Records that this worker is assigned and has not applied.",
+            "Records that this process is assigned and has not applied or answered.",
             ["topic"],
             registry=made,
         )
@@ -184,12 +184,15 @@ class Metrics:
 
     def stands(self, standing: Standing, now: float) -> None:
         """Show how the worker stands; ``now`` in seconds since 1970."""
-        self._topics |= standing.lag.keys()
-        for topic in self._topics:  # one that went to another worker is no longer behind here
-            self._lag.labels(topic).set(standing.lag.get(topic, 0))
         oldest = standing.oldest_ms
         self._oldest.set(0 if oldest is None else max(0.0, now - oldest / 1000))
         self._waiting.set(standing.waiting)
+
+    def lags(self, lag: Mapping[str, int]) -> None:
+        """Show what this process is assigned and has not done, by topic."""
+        self._topics |= lag.keys()
+        for topic in self._topics:  # one that went to another process is no longer behind here
+            self._lag.labels(topic).set(lag.get(topic, 0))
 
     def beats(self, loop_late: float, polled_ago: float) -> None:
         """Show how late the event loop is, and since when Kafka was not polled, in seconds."""

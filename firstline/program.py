@@ -46,11 +46,17 @@ _GRACE_SECONDS = 2.0
 
 
 async def run_worker(
-    servers: Servers, settings: Settings, *, with_relay: bool = True, with_nodes: bool = True
+    servers: Servers,
+    settings: Settings,
+    *,
+    with_relay: bool = True,
+    with_nodes: bool = True,
+    leaves: bool = False,
 ) -> None:
     """Consume, generate nodes, sweep, prune and relay until told to stop.
 
-    Prints ``ready`` once it consumes.
+    Prints ``ready`` once it consumes. Where it ``leaves``, it gives up its place in the groups
+    when it stops, rather than keep it for who comes next in its slot.
 
     Leaves within 30 seconds: the batch at hand ends, then the relay's intent, then the slot is
     free. Raises what a person has to see to: see `firstline.check`, `consumers.isolate`,
@@ -96,14 +102,25 @@ async def run_worker(
                 Limits(settings.walk_steps, settings.ai_nodes),
                 settings.poison_per_minute,
             ),
-            WorkerSettings(slot.number, careful=slot.unclean, batch_records=settings.batch_records),
+            WorkerSettings(
+                slot.number,
+                careful=slot.unclean,
+                leaves=leaves,
+                batch_records=settings.batch_records,
+            ),
             on_applied=partial(_applied, metrics, relaying),
             middlewares=middlewares,
         )
         consuming: list[Worker | Nodes] = [worker]
         nodes = None
         if with_nodes:
-            nodes = _nodes(leaving, servers, settings, slot, partial(_served, metrics, relaying))
+            nodes = _nodes(
+                leaving,
+                servers,
+                settings,
+                NodesSettings(slot.name, settings.ai_concurrency, leaves),
+                partial(_served, metrics, relaying),
+            )
             consuming.append(nodes)
             until.append(_generate(nodes))
         leaving.push_async_callback(_stop_all, consuming)
@@ -162,7 +179,7 @@ async def run_relay(
         await engine.dispose()
 
 
-async def run_nodes(servers: Servers, settings: Settings) -> None:
+async def run_nodes(servers: Servers, settings: Settings, *, leaves: bool = False) -> None:
     """Generate the nodes of AI-built walks alone, until SIGTERM or SIGINT; print ``ready``."""
     stop = asyncio.Event()
     _stop_on_signals(stop)
@@ -171,7 +188,8 @@ async def run_nodes(servers: Servers, settings: Settings) -> None:
         slot = await take_slot(servers.database_url, settings.topic_prefix, "nodes")
         leaving.push_async_callback(slot.leave)
         metrics = Metrics(Tally())
-        nodes = _nodes(leaving, servers, settings, slot, metrics.served)
+        members = NodesSettings(slot.name, settings.ai_concurrency, leaves)
+        nodes = _nodes(leaving, servers, settings, members, metrics.served)
         leaving.push_async_callback(nodes.stop)
         until: list[Coroutine[Any, Any, Any]] = [stop.wait(), slot.hold()]
         if settings.alive_file is not None:
@@ -186,7 +204,7 @@ def _nodes(
     leaving: AsyncExitStack,
     servers: Servers,
     settings: Settings,
-    slot: Slot,
+    members: NodesSettings,
     on_served: Callable[[Served], None],
 ) -> Nodes:
     """The consumer of node requests.
@@ -203,8 +221,7 @@ def _nodes(
         settings.ai_nodes,
         Budget(settings.ai_nodes_per_day, settings.ai_microdollars_per_day),
     )
-    generating = Generating(engine, writing, slot.name, bounds, on_served)
-    members = NodesSettings(slot.name, settings.ai_concurrency)
+    generating = Generating(engine, writing, members.member, bounds, on_served)
     return Nodes(settings.kafka(servers.kafka_bootstrap), generating, members)
 
 

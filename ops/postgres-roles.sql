@@ -7,10 +7,11 @@
 --
 --   create role worker_1 login password '…' in role firstline_worker;
 --
--- firstline_owner    migrates, and loads catalogues
--- firstline_worker   is what `firstline worker`, `relay` and `check` run as
--- firstline_reader   sees sessions and the views for analytics, by `firstline session`, `queue` and
---                    `report`
+-- firstline_owner     migrates, loads catalogues, and deletes accounts
+-- firstline_worker    is what `firstline worker`, `relay` and `check` run as
+-- firstline_operator  works on dead letters, by `firstline dead-letters`
+-- firstline_reader    sees sessions and the views for analytics, by `firstline session`, `queue`
+--                     and `report`
 --
 -- Running it again takes back what was granted by hand.
 
@@ -18,7 +19,9 @@ do $$
 declare
     name text;
 begin
-    foreach name in array array['firstline_owner', 'firstline_worker', 'firstline_reader'] loop
+    foreach name in array array[
+        'firstline_owner', 'firstline_worker', 'firstline_operator', 'firstline_reader'
+    ] loop
         if not exists (select from pg_roles where rolname = name) then
             execute format('create role %I nologin', name);
         end if;
@@ -29,7 +32,8 @@ end
 $$;
 
 revoke all on schema public from public;
-grant usage on schema public to firstline_owner, firstline_worker, firstline_reader;
+grant usage on schema public
+    to firstline_owner, firstline_worker, firstline_operator, firstline_reader;
 grant create on schema public to firstline_owner;
 
 -- Whoever migrated made the tables; from now on the role owns them, not the person.
@@ -47,7 +51,8 @@ begin
 end
 $$;
 
-revoke all on all tables in schema public from public, firstline_worker, firstline_reader;
+revoke all on all tables in schema public
+    from public, firstline_worker, firstline_operator, firstline_reader;
 
 do $$
 declare
@@ -93,6 +98,34 @@ begin
             ('firstline_worker', 'outbox', 'select, insert, delete'),
             ('firstline_worker', 'outbox_set_aside', 'select, insert'),
             ('firstline_worker', 'relay_shards', 'select, insert, update'),
+            -- what a replay reads to decide; it locks accounts, too, and for that the right to
+            -- update any one column is enough: foreign keys keep the id as it is
+            ('firstline_operator', 'accounts', 'select, update (id)'),
+            ('firstline_operator', 'users', 'select'),
+            ('firstline_operator', 'recipients', 'select'),
+            ('firstline_operator', 'flows', 'select'),
+            ('firstline_operator', 'flow_versions', 'select'),
+            ('firstline_operator', 'flow_proposals', 'select, insert, update'),
+            ('firstline_operator', 'proposal_drafts', 'select, insert'),
+            ('firstline_operator', 'articles', 'select'),
+            ('firstline_operator', 'proposal_outcomes', 'select'),
+            -- what it writes, as a worker would have
+            ('firstline_operator', 'tickets', 'select, insert, update'),
+            ('firstline_operator', 'sessions', 'select, insert, update'),
+            ('firstline_operator', 'walk_steps', 'select, insert'),
+            ('firstline_operator', 'node_requests', 'select, insert'),
+            ('firstline_operator', 'served_nodes', 'select, insert'),
+            ('firstline_operator', 'session_notes', 'select, insert, update'),
+            ('firstline_operator', 'escalations', 'select, insert, update'),
+            ('firstline_operator', 'audit_log', 'select, insert'),
+            ('firstline_operator', 'ticket_events_heard', 'select, insert'),
+            ('firstline_operator', 'outbox', 'insert'),
+            -- an answer is given to a claim that has none; a letter is settled, never removed; what
+            -- was done is written up, and stays
+            ('firstline_operator', 'inbox', 'select, insert, update (reply, recorded_at)'),
+            ('firstline_operator', 'dead_letters', 'select, update (reason, detail, status)'),
+            ('firstline_operator', 'dead_letter_acts', 'select, insert'),
+            ('firstline_operator', 'parked_sessions', 'select, update (parked_at), delete'),
             -- people's addresses, messages and what could not be read are nobody's to look at
             ('firstline_reader', 'alembic_version', 'select'),
             ('firstline_reader', 'accounts', 'select'),

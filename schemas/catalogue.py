@@ -25,11 +25,23 @@ from schemas.fields import Categories, Category, Id, NodeId, ReasonCategory, Tex
 NODE_LIMIT = 262_144
 """The largest node, in bytes of compact JSON: a reply carries one whole."""
 
+RECIPIENT_LIMIT = 200
+"""How many an escalation is told to at most: a notification carries the addresses of all of them.
+
+A character takes 6 bytes of JSON at worst, so an address of 320 with the id of its user takes
+1,982, and 200 of them 396,400. Beside them stand the summary (65,536), the name of who acted
+(120,000), the reason or the instructions (120,000), and ids, headers and trace context (under
+16,384): 718,320 of the 921,600 bytes that a message may have.
+"""
+
 _LARGEST_INTEGER = 2_147_483_647
 _Key = TypeVar("_Key", bound=Hashable)
 
 Email = Annotated[str, StringConstraints(max_length=320, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
 """An address in outline: what a mail system makes of it is seen when it is used."""
+
+Recipients = Annotated[list[Email], Field(max_length=RECIPIENT_LIMIT)]
+"""Addresses that are told of an escalation together."""
 
 FlowVersion = Annotated[int, Field(ge=1, le=_LARGEST_INTEGER)]
 
@@ -50,7 +62,7 @@ class EscalationStep(_Entry):
     """Whom to tell again when nobody has claimed an escalation ``after_minutes`` since it moved."""
 
     after_minutes: Annotated[int, Field(ge=1, le=525_600)]
-    recipients: Annotated[list[Email], Field(min_length=1)]
+    recipients: Annotated[Recipients, Field(min_length=1)]
 
 
 class IdleHours(_Entry):
@@ -83,7 +95,7 @@ class Account(_HasId):
     """A tenant. ``categories`` are those that first line takes."""
 
     name: Text
-    default_recipients: list[Email] = []
+    default_recipients: Recipients = []
     categories: Categories = []
     policy: Policy = Policy()
 

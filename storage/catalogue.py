@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import any_, literal, select, text
+from sqlalchemy import any_, func, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage import tables
 from storage.catalogue_rules import (
     SECTIONS,
     Key,
@@ -49,7 +50,7 @@ class Loaded:
     tables: Mapping[str, Counts]
 
 
-async def load(connection: AsyncConnection, catalogue: Rows) -> Loaded:
+async def load(connection: AsyncConnection, catalogue: Rows, most_recipients: int) -> Loaded:
     """Insert the rows that are new, and bring those that exist to what ``catalogue`` says.
 
     In the transaction of ``connection``, which is the caller's to commit.
@@ -57,7 +58,9 @@ async def load(connection: AsyncConnection, catalogue: Rows) -> Loaded:
     Rows go by table name and have every column that loading sets, ``kind`` of a ticket included;
     they are valid one by one, and no key comes twice. Nothing is deleted.
 
-    Raises `CatalogueError`, before anything is written, with all that speaks against it.
+    Raises `CatalogueError` with all that speaks against it, before anything is written. Only that
+    a category would have more recipients than ``most_recipients`` shows once it has them: the
+    transaction is to be given up in either case.
     """
     # Loads wait for each other here, and so does whoever would delete an account meanwhile;
     # who merely refers to accounts, as every start of a session does, is not held up.
@@ -76,6 +79,8 @@ async def load(connection: AsyncConnection, catalogue: Rows) -> Loaded:
         await _write(connection, section, [*added, *changed])
         unchanged = len(rows) - len(added) - len(changed)
         counts[section.name] = Counts(len(added), len(changed), unchanged)
+    if problems := await _too_many_told(connection, values["accounts"], most_recipients):
+        raise CatalogueError(problems)
     return Loaded(counts)
 
 
@@ -84,6 +89,28 @@ async def _read(connection: AsyncConnection, section: Section, values: set[Any])
     statement = select(section.table).where(column == any_(literal([*values], ARRAY(column.type))))
     rows = (await connection.execute(statement)).mappings() if values else ()
     return {section.key_of(row): row for row in map(dict, rows)}
+
+
+async def _too_many_told(
+    connection: AsyncConnection, account_ids: set[Any], most: int
+) -> list[str]:
+    """Which categories of the accounts have too many recipients; who left is not told."""
+    told, users = tables.recipients, tables.users
+    rows = await connection.execute(
+        select(told.c.account_id, told.c.reason_category, func.count())
+        .join(users, (users.c.account_id == told.c.account_id) & (users.c.id == told.c.user_id))
+        .where(
+            told.c.account_id == any_(literal([*account_ids], ARRAY(told.c.account_id.type))),
+            users.c.deleted_at.is_(None),
+        )
+        .group_by(told.c.account_id, told.c.reason_category)
+        .having(func.count() > most)
+        .order_by(told.c.account_id, told.c.reason_category)
+    )
+    return [
+        f"recipients for {category}: account {account_id} would have {count}, at most {most} may be"
+        for account_id, category, count in rows
+    ]
 
 
 def _changes(section: Section, row: Row, known: Known) -> bool:

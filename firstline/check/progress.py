@@ -7,7 +7,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from firstline.check.findings import Finding, note, ok, warning, wrong
 from producers.kafka import Kafka
+from producers.topics import ALL
 from storage.lease import lock_key
+
+Offsets = dict[TopicPartition, int]
 
 # Counting a long queue takes longer than knowing that it is long is worth.
 _COUNT_UP_TO = 100_000
@@ -17,32 +20,16 @@ async def positions(
     connection: asyncpg.Connection, kafka: Kafka, partitions: Mapping[str, int]
 ) -> list[Finding]:
     """Compare the database's positions with what Kafka has; ``partitions`` is a count a topic."""
-    # Read before the ends: a position may move on meanwhile, but never past an end read after.
-    rows = await connection.fetch(
-        """
-        select topic, partition, next_offset from positions
-        where starts_with(topic, $1) order by topic, partition
-        """,
-        kafka.prefix,
-    )
-    known = [
-        (TopicPartition(topic, number), offset)
-        for topic, number, offset in rows
-        if topic in partitions
-    ]
-    there = [
-        partition for partition, _ in known if partition.partition < partitions[partition.topic]
-    ]
-    oldest, ends = await _bounds(kafka, there)
+    known, oldest, ends = await _with_bounds(connection, kafka, partitions)
     findings = [
         finding
-        for partition, offset in known
+        for partition, offset in known.items()
         if (finding := _position(partition, offset, oldest.get(partition), ends.get(partition)))
     ]
-    lag = sum(ends[partition] - offset for partition, offset in known if partition in ends)
-    return findings or [
-        ok("positions", f"{len(known)} partitions, {max(lag, 0):,} records wait to be applied")
-    ]
+    if findings:
+        return findings
+    lag = sum(ends[partition] - offset for partition, offset in known.items())
+    return [ok("positions", f"{len(known)} partitions, {lag:,} records wait to be applied")]
 
 
 async def waiting(connection: asyncpg.Connection, prefix: str) -> list[Finding]:
@@ -86,20 +73,49 @@ def _position(
     return None
 
 
-async def _bounds(
-    kafka: Kafka, partitions: Sequence[TopicPartition]
-) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
-    if not partitions:
-        return {}, {}
+async def _with_bounds(
+    connection: asyncpg.Connection, kafka: Kafka, partitions: Mapping[str, int]
+) -> tuple[Offsets, Offsets, Offsets]:
+    """The positions, and where the partitions begin and end that have any.
+
+    Positions are read between the two, and none of the three ever goes back. So a position below a
+    beginning that was read before it has missed records, whatever retention deletes meanwhile; and
+    a position above an end that was read after it is no position of this partition, whatever a
+    worker applies meanwhile.
+    """
+    applied = [kafka.topic(topic.name) for topic in ALL if topic.incoming]
+    there = [
+        TopicPartition(topic, number)
+        for topic in applied
+        for number in range(partitions.get(topic, 0))
+    ]
     consumer = AIOKafkaConsumer(
         **kafka.connection(), group_id=None, enable_auto_commit=False, request_timeout_ms=5_000
     )
     try:
         await consumer.start()
-        oldest = await consumer.beginning_offsets(partitions)
-        return oldest, await consumer.end_offsets(partitions)
+        oldest = await consumer.beginning_offsets(there)
+        known = await _positions(connection, kafka, partitions)
+        return known, oldest, await consumer.end_offsets(there)
     finally:
         await consumer.stop()
+
+
+async def _positions(
+    connection: asyncpg.Connection, kafka: Kafka, partitions: Mapping[str, int]
+) -> Offsets:
+    rows = await connection.fetch(
+        """
+        select topic, partition, next_offset from positions
+        where starts_with(topic, $1) order by topic, partition
+        """,
+        kafka.prefix,
+    )
+    return {
+        TopicPartition(topic, number): offset
+        for topic, number, offset in rows
+        if topic in partitions
+    }
 
 
 async def _outbox(connection: asyncpg.Connection, prefix: str) -> Sequence[Finding]:

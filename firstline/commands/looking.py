@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from firstline.commands.within import run_async, servers_and_settings
 
@@ -25,7 +25,7 @@ def session(
     if as_json:
         typer.echo(shown.as_json(seen))
     else:
-        Console(highlight=False).print(shown.tree(session_id, seen))
+        _print_whole(shown.tree(session_id, seen))
 
 
 def queue(
@@ -48,6 +48,12 @@ def queue(
         for row in rows:
             typer.echo(shown.as_json(row))
     elif rows:
-        Console(highlight=False).print(shown.table(rows))
+        _print_whole(shown.table(rows))
     else:
         typer.echo("nobody waits")
+
+
+def _print_whole(shown: RenderableType) -> None:
+    from firstline.looking.wide import whole  # noqa: PLC0415
+
+    whole(shown, Console(highlight=False)).print(shown)

@@ -8,6 +8,13 @@ from rich.console import Console
 
 from firstline.commands.within import run_async, servers_and_settings
 
+_Leaves = Annotated[
+    bool,
+    typer.Option(
+        "--leave", help="When told to stop, keep no place in the group for who comes next."
+    ),
+]
+
 
 def worker(
     *,
@@ -17,6 +24,7 @@ def worker(
     with_nodes: Annotated[
         bool, typer.Option("--nodes/--no-nodes", help="Generate nodes of AI-built walks, too.")
     ] = True,
+    leaves: _Leaves = False,
 ) -> None:
     """Consume commands and relay what comes of them, until SIGTERM; prints "ready".
 
@@ -25,7 +33,11 @@ def worker(
     from firstline.program import run_worker  # noqa: PLC0415
 
     with servers_and_settings() as (servers, settings):
-        run_async(run_worker(servers, settings, with_relay=with_relay, with_nodes=with_nodes))
+        run_async(
+            run_worker(
+                servers, settings, with_relay=with_relay, with_nodes=with_nodes, leaves=leaves
+            )
+        )
 
 
 def up(
@@ -79,7 +91,7 @@ def relay(
         run_async(run_relay(servers, settings, accept_lost_progress=accept_lost_progress))
 
 
-def nodes() -> None:
+def nodes(*, leaves: _Leaves = False) -> None:
     """Generate the nodes of AI-built walks, without consuming commands, until SIGTERM.
 
     Example: firstline nodes
@@ -87,7 +99,7 @@ def nodes() -> None:
     from firstline.program import run_nodes  # noqa: PLC0415
 
     with servers_and_settings() as (servers, settings):
-        run_async(run_nodes(servers, settings))
+        run_async(run_nodes(servers, settings, leaves=leaves))
 
 
 def demo(

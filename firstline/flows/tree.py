@@ -6,10 +6,10 @@ from rich.tree import Tree
 
 from domain.flows import Action, Article, EscalateEnd, Flow, Node, Question, ResolveEnd
 from firstline.looking.inert import inert
+from firstline.looking.wide import measured, whole
 from storage.looking import FlowSeen
 from storage.walkables import parse_flow
 
-_ANY_WIDTH = 1_000_000
 _READABLE = 40
 """How many columns the deepest text gets beyond its longest word."""
 
@@ -31,14 +31,12 @@ def tree(seen: FlowSeen) -> Tree:
 
 
 def wide_enough(shown: Tree, console: Console) -> Console:
-    """A console on which nothing is cut off, however deep the questions nest.
-
-    A terminal breaks lines; a pipe has no width, and whoever reads it breaks lines as they like.
-    """
-    needed = console.measure(shown, options=console.options.update(width=_ANY_WIDTH))
+    """A console on which nothing is cut off, however deep the questions nest."""
+    if not console.is_terminal:
+        return whole(shown, console)
+    needed = measured(shown, console)
     least = min(needed.minimum + _READABLE, needed.maximum)
-    width = max(console.width, least) if console.is_terminal else needed.maximum
-    return Console(file=console.file, width=width, highlight=False)
+    return Console(file=console.file, width=max(console.width, least), highlight=False)
 
 
 def _add_nodes(root: Tree, flow: Flow) -> None:

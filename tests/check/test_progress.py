@@ -1,7 +1,10 @@
 """Positions that Kafka cannot have, messages that nobody relays, and what waits for a person."""
 
+from typing import Any
+
 import asyncpg
-from aiokafka import AIOKafkaProducer
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from firstline.check import Level
 from storage.lease import try_lease
@@ -53,6 +56,36 @@ async def test_a_position_below_the_beginning_is_wrong(installation: Installatio
 
     await installation.operator.forget_up_to(topic, 0, 4)
     await installation.becomes_wrong("Kafka deleted 2 commands before they were applied")
+
+
+async def test_what_is_applied_and_deleted_while_check_looks_is_no_fault(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worst that can come between: before the beginnings are told, and after the ends are."""
+    topic = installation.topic("commands.psa")
+    await _position(installation, "commands.psa", 0, 0)
+    beginning, end = AIOKafkaConsumer.beginning_offsets, AIOKafkaConsumer.end_offsets
+
+    async def apply(upto: int) -> None:
+        async with AIOKafkaProducer(bootstrap_servers=installation.kafka.bootstrap) as producer:
+            await producer.send_and_wait(topic, b"{}", partition=0)
+        await _execute(installation, "update positions set next_offset = $1", upto)
+
+    async def late_beginning(*asked: Any) -> Any:  # noqa: ANN401
+        await apply(1)
+        await installation.operator.forget_up_to(topic, 0, 1)
+        told = await beginning(*asked)
+        assert told[TopicPartition(topic, 0)] == 1
+        return told
+
+    async def early_end(*asked: Any) -> Any:  # noqa: ANN401
+        told = await end(*asked)
+        await apply(2)
+        return told
+
+    monkeypatch.setattr(AIOKafkaConsumer, "beginning_offsets", late_beginning)
+    monkeypatch.setattr(AIOKafkaConsumer, "end_offsets", early_end)
+    assert await installation.wrong() == ""
 
 
 async def test_messages_that_nobody_relays_are_worth_a_warning(

@@ -3,6 +3,8 @@
 import asyncio
 import signal
 import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -23,15 +25,26 @@ from domain.context import Context, Limits
 from domain.decide import decide
 from domain.decisions import Decision
 from domain.sessions import Session
+from producers.ids import event_id
 from storage import dead_letter_desk as storage_desk
 from storage import dead_letters
-from storage.database import begin
+from storage.database import begin, connect
 from storage.positions import Partition
-from tests.builders import ACME, GLOBEX, NOW
+from tests.builders import ACME, ENGINEER, GLOBEX, NOW
 from tests.consumers.desk import Desk, notes, outcomes, resolve, start
 from tests.consumers.test_faults import Gate, somebody_waits
 from tests.consumers.test_news import said
-from tests.consumers.wire import TICKET_TOPIC, ARecord, Json, encode, new_id
+from tests.consumers.wire import (
+    ABSENT,
+    QUESTION,
+    TICKET_TOPIC,
+    ARecord,
+    Json,
+    command,
+    encode,
+    new_id,
+)
+from tests.operators import as_operator
 
 REMEMBERED = timedelta(days=16)
 EVE = Operator("eve", "the fix is out")
@@ -61,8 +74,11 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Poison:
 
 
 @pytest.fixture
-def operator(desk: Desk) -> dead_letter_desk.Desk:
-    return dead_letter_desk.Desk(desk.engine, Limits(), REMEMBERED)
+async def operator(desk: Desk, database_url: str) -> AsyncIterator[dead_letter_desk.Desk]:
+    """Works with the rights that operators are given, and no others."""
+    engine = connect(await as_operator(desk.connection, database_url))
+    yield dead_letter_desk.Desk(engine, Limits(), REMEMBERED)
+    await engine.dispose()
 
 
 def bad(session: str, correlation: str = "poison", **fields: object) -> Json:
@@ -123,6 +139,59 @@ async def test_a_replay_applies_the_poison_and_then_what_waits_behind_it(
     later = notes(session)
     await desk.apply(later)
     assert (await desk.answer(later["command_id"]))["version"] == 5
+
+
+async def test_whatever_a_session_goes_through_can_be_replayed(
+    desk: Desk, poison: Poison, operator: dead_letter_desk.Desk
+) -> None:
+    """With the rights of an operator, and of each kind of thing that a command reads or writes."""
+    await desk.connection.execute(
+        "insert into tickets (account_id, kind, id, status) values ($1, 'internal', $2, 'open')",
+        ACME,
+        ours := new_id(),
+    )
+    started = do("start_ai_build", category="email")
+    request = event_id(started["command_id"], 1)
+    await desk.hear(started)
+    built = [do("serve_node", [started], request_id=request, actor_id=ABSENT)]
+    built.append(do("record_step", built, node_id=QUESTION["id"], option_id="1"))
+    built.append(do("resolve", built))
+    told = [do("start_adhoc", ticket_kind="internal", ticket_id=ours)]
+    told += [do(kind, told) for kind in ("update_notes", "escalate")]
+    told += [do(kind, told, actor_id=ENGINEER) for kind in ("claim_escalation", "close_escalation")]
+    await replayed(desk, poison, operator, built, told, [do("intake")])
+
+    proposal = await desk.connection.fetchval("select id::text from flow_proposals")
+    walked = [do("start_proposal", flow_proposal_id=proposal)]
+    walked.append(do("resolve", walked))
+    await replayed(desk, poison, operator, walked)
+    assert await desk.connection.fetchval("select validated_by_outcome from flow_proposals")
+    status = await desk.connection.fetchval("select status from tickets where id = $1", ours)
+    assert status == "resolved"
+
+
+def do(kind: str, before: Sequence[Json] = (), **fields: object) -> Json:
+    """A command of the session that was begun before, or of a new one on a ticket of its own."""
+    session = before[0]["session_id"] if before else new_id()
+    ticket = {} if before else {"ticket_id": f"T-{session}"}
+    return command(kind, **{"command_id": new_id(), "session_id": session, **ticket, **fields})
+
+
+async def replayed(
+    desk: Desk, poison: Poison, operator: dead_letter_desk.Desk, *sessions: list[Json]
+) -> None:
+    """Apply each session after its first command was poison; each is accepted in the end."""
+    poison.correlations.add("poison")
+    for first, *others in sessions:
+        await desk.hear(first | {"correlation": "poison"}, *others)
+    poison.cure()
+    for letter in await ids(desk):
+        with suppress(LetterStays):  # it went with one before
+            await operator.replay(letter, EVE, NOW)
+    outcomes = {one["command_id"]: one["outcome"] for one in await desk.replies()}
+    sent = [one["command_id"] for session in sessions for one in session]
+    assert [outcomes[one] for one in sent] == ["accepted"] * len(sent)
+    assert await ids(desk) == []
 
 
 async def test_a_letter_that_waits_is_replayed_after_those_before_it(

@@ -116,6 +116,13 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
+def behind(nodes: Nodes, lag: dict[str, int]) -> Callable[[], Awaitable[bool]]:
+    async def holds() -> bool:
+        return nodes.lag() == lag
+
+    return holds
+
+
 async def all_answered(house: House, asked: list[NodeRequest]) -> None:
     wanted = Counter(one.request_id for one in asked)
 
@@ -153,9 +160,11 @@ async def test_no_more_are_generated_at_once_than_may_be_and_the_rest_waits_in_k
 
     await until(polled_again)
     assert (len(generator.asked), await house.committed()) == (2, 0)
+    await until(behind(nodes, {house.kafka.topic("node-requests"): 7}))
     generator.gate.set()
     await all_answered(house, asked)
     assert (len(generator.asked), generator.busiest) == (7, 2)
+    await until(behind(nodes, {house.kafka.topic("node-requests"): 0}))
     await nodes.stop()
     assert await house.committed() == 7
 

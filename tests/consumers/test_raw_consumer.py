@@ -221,3 +221,10 @@ async def test_reading_starts_where_it_is_told_to(
 
     assert reader.values[0] == marks(3, 4)
     assert reader.spans[Partition(topic, 0)][-1] == range(3, 5)
+
+
+async def test_who_never_came_to_a_place_has_none_to_give_up() -> None:
+    """As a worker that is told to stop while it waits for Kafka to be there."""
+    consumer = RawConsumer("topic", bootstrap_servers="127.0.0.1:1", group_id="group")
+    consumer.give_place_up()
+    await consumer.stop()

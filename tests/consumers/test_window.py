@@ -36,3 +36,12 @@ def test_a_partition_that_was_left_is_no_business_of_ours() -> None:
     assert window.done() == {}
     window.begin(HERE, 3)
     assert window.done() == {HERE: 3}
+
+
+def test_what_is_under_way_has_begun_and_not_ended() -> None:
+    window = Window()
+    for offset in (7, 8):
+        window.begin(HERE, offset)
+    window.begin(THERE, 0)
+    window.end(HERE, 7)
+    assert window.under_way() == {HERE: 1, THERE: 1}

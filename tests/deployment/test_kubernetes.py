@@ -72,7 +72,7 @@ def test_a_container_runs_a_command_that_there_is() -> None:
     assert commands == {
         "prepare: Job": ["prepare"],
         "relay: Deployment": ["relay"],
-        "worker: Deployment": ["worker", "--no-relay"],
+        "worker: Deployment": ["worker", "--no-relay", "--leave"],
     }
     assert callable(working.worker)
     assert callable(working.relay)

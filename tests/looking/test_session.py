@@ -1,13 +1,16 @@
 """`firstline session` shows everything about one session, and nothing acts on the terminal."""
 
+import asyncio
 import json
 
 import asyncpg
 import pytest
 from rich.console import Console
 
+from firstline.commands import looking
 from firstline.looking import ask
 from firstline.looking.session import as_json, tree
+from firstline.servers import Servers
 from tests.builders import NOW, OTHER_SESSION, SESSION, TECH, an_id
 from tests.looking.catalogue import CLAIMED_SESSION, POISONED, RETURNED_SESSION, furnish
 
@@ -51,6 +54,28 @@ async def test_the_tree_holds_state_walk_notes_audit_and_escalation(desk: str) -
         "└── escalation open",
         f"    └── by: Terry \\u001b[2Jgone\\u0007 {TECH}",
     ]
+
+
+async def test_what_goes_into_a_pipe_is_whole(
+    desk: str,
+    servers: Servers,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever searches it for a text, or for an id, finds it in one line."""
+    connection = await asyncpg.connect(desk)
+    note = "Called back. " * 40
+    await connection.execute("update walk_steps set note = $1", note)
+    await connection.close()
+    monkeypatch.setenv("FIRSTLINE_KAFKA_BOOTSTRAP", servers.kafka_bootstrap)
+    monkeypatch.setenv("FIRSTLINE_DATABASE_URL", desk)
+    monkeypatch.setattr("firstline.logs.configure", lambda _: None)
+    await asyncio.to_thread(looking.session, SESSION)
+    await asyncio.to_thread(looking.queue)
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert f"│       note: {note}".rstrip() in lines
+    (waiting,) = [line for line in lines if line.endswith(OTHER_SESSION)]
+    assert "network  psa 10046" in waiting
 
 
 async def test_what_has_nothing_to_show_has_no_branch(desk: str) -> None:

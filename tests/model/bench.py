@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import Any, TypeVar
 
 import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only
 
 from domain.flows import EscalateEnd, Node, Question, leads_to
@@ -29,6 +30,7 @@ from tests.model.world import (
     TICKETS,
     USERS,
 )
+from tests.operators import as_operator
 
 Result = TypeVar("Result")
 
@@ -81,16 +83,18 @@ class Gate:
 
 
 class Bench:
-    """One database, an engine for the program under test, and a connection of our own."""
+    """One database, engines for the program under test, and a connection of our own.
+
+    ``operators`` is for those who work on dead letters, and may do no more than they need to.
+    """
 
     def __init__(self, database_url: str) -> None:
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         self.at_commit: Fuse | None = None
         self.gate: Gate | None = None
-        self.engine = database.connect(database_url)
-        dialect: Any = self.engine.sync_engine.dialect
-        dialect.do_commit = self._fused(dialect.do_commit)
         self.connection: asyncpg.Connection = self.run(asyncpg.connect(database_url))
+        self.engine = self._connect(database_url)
+        self.operators = self._connect(self.run(as_operator(self.connection, database_url)))
         self.run(_fill(self.connection))
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -121,8 +125,15 @@ class Bench:
 
     def close(self) -> None:
         self.run(self.connection.close())
-        self.run(self.engine.dispose())
+        for engine in (self.engine, self.operators):
+            self.run(engine.dispose())
         self._runner.close()
+
+    def _connect(self, database_url: str) -> AsyncEngine:
+        engine = database.connect(database_url)
+        dialect: Any = engine.sync_engine.dialect
+        dialect.do_commit = self._fused(dialect.do_commit)
+        return engine
 
     def _fused(self, do_commit: Callable[[Any], None]) -> Callable[[Any], None]:
         def commit(connection: object) -> None:

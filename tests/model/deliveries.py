@@ -139,7 +139,7 @@ class Deliveries(Stage):
         failed = self._attempt(delivered, now, directly=directly)
         self.bench.at_commit = None
         self.expected = self.after(self._applied(delivered.records), now)
-        if directly and any(reason == "poison" for reason, *_ in letters):
+        if directly and any(letter.reason == "poison" for letter in letters):
             assert isinstance(failed, Exception), repr(failed)
             self.seen["a batch failed as a whole"] += 1
         elif fuse is not None and fuse.burnt:

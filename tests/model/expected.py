@@ -5,9 +5,11 @@ transaction and no batch: whatever the program does about those, it must come to
 """
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
+from itertools import takewhile
 from typing import Any
 
 from domain.built_nodes import OUT_OF_NODES
@@ -75,15 +77,36 @@ class Remembered:
     reply: dict[str, Any] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A record that was kept, why, and what became of it."""
+
+    sent: Sent
+    reason: str
+    status: str = "open"
+
+    @property
+    def queue(self) -> tuple[str, str] | None:
+        """The parked session that it waits for, where it waits for any."""
+        command = self.sent.meant
+        if command is None or self.status != "open":
+            return None
+        return (command.account_id, command.session_id)
+
+
 @dataclass(slots=True)
 class Expected:
-    """Everything that must be true of the database and of what comes out of it."""
+    """Everything that must be true of the database and of what comes out of it.
+
+    ``acts`` are what operators did about letters.
+    """
 
     world: World = field(default_factory=World)
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
     inbox: dict[str, Remembered] = field(default_factory=dict)
     parked: set[tuple[str, str]] = field(default_factory=set)
-    letters: list[tuple[str, str, int, int]] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
+    acts: list[tuple[Sent, str]] = field(default_factory=list)
     messages: dict[Queue, list[object]] = field(default_factory=dict)
 
     def copy(self) -> "Expected":
@@ -94,6 +117,7 @@ class Expected:
             dict(self.inbox),
             set(self.parked),
             list(self.letters),
+            list(self.acts),
             {queue: list(said) for queue, said in self.messages.items()},
         )
 
@@ -110,6 +134,71 @@ class Expected:
             self._refuse(command, Rejected(sent.refused, ""), now)
         else:
             self._answer(sent, command, now)
+
+    def replay(self, place: int, now: datetime, *, mended: bool) -> bool:
+        """Apply what waits for a letter's session, in order; return whether that may be done."""
+        queue = self._waiting(place)
+        if queue:
+            self._work_off(queue, now, mended=mended)
+            self._unpark(queue)
+        return bool(queue)
+
+    def discard(self, place: int, now: datetime, *, mended: bool) -> bool:
+        """Give a letter up, and let through what waits behind it; return whether that may be."""
+        letter, queue = self.letters[place], self._waiting(place)
+        command = letter.sent.meant
+        before = [self.letters[one].sent.meaning for one in queue if one < place]
+        if letter.status != "open" or (command and _id(command) in map(_id, before)):
+            return False
+        if command is not None:
+            known = self.inbox[command.command_id]
+            self._reply_late(command, known, Rejected(Code.DISCARDED, ""), now)
+        self._settle(place, "discarded")
+        if queue and not before:
+            behind = takewhile(lambda one: self.letters[one].reason != "poison", queue[1:])
+            self._work_off(list(behind), now, mended=mended)
+        self._unpark(queue)
+        return True
+
+    def _waiting(self, place: int) -> list[int]:
+        """Where the letters are that wait for the same session, in order."""
+        queue = self.letters[place].queue
+        return [
+            number
+            for number, letter in enumerate(self.letters)
+            if queue is not None and letter.queue == queue
+        ]
+
+    def _work_off(self, places: Sequence[int], now: datetime, *, mended: bool) -> None:
+        for place in places:
+            command = self.letters[place].sent.meaning
+            known = self.inbox[command.command_id]
+            if known.reply is None and not mended and self.is_poison(command, now):
+                self.letters[place] = replace(self.letters[place], reason="poison")
+                self.acts.append((self.letters[place].sent, "failed"))
+                return
+            self._reply_late(command, known, None, now)
+            self._settle(place, "replayed")
+
+    def _reply_late(
+        self, command: Command, known: Remembered, refusal: Rejected | None, now: datetime
+    ) -> None:
+        """Answer what waited; what was answered meanwhile is told again."""
+        if known.reply is not None:
+            self._say("replies", known.session_id, known.reply | {"duplicate": True})
+            return
+        reply = self._refuse(command, refusal, now) if refusal else self._apply(command, now)
+        self.inbox[command.command_id] = replace(known, reply=reply)
+
+    def _settle(self, place: int, status: str) -> None:
+        self.letters[place] = replace(self.letters[place], status=status)
+        self.acts.append((self.letters[place].sent, status))
+
+    def _unpark(self, queue: Sequence[int]) -> None:
+        """Let the session's commands through again where nothing waits any more."""
+        if queue and all(self.letters[place].status != "open" for place in queue):
+            command = self.letters[queue[0]].sent.meaning
+            self.parked.remove((command.account_id, command.session_id))
 
     def _answer(self, sent: Sent, command: Command, now: datetime) -> None:
         known = self.inbox.get(command.command_id)
@@ -203,11 +292,15 @@ class Expected:
             self._say("node-requests", session_id, nodes)
 
     def _keep(self, sent: Sent, reason: str) -> None:
-        self.letters.append((reason, sent.topic, sent.partition, sent.offset))
+        self.letters.append(Letter(sent, reason))
         self.messages.setdefault(("dead-letters", sent.key), []).append(sent.value)
 
     def _say(self, topic: str, session_id: str, what: object) -> None:
         self.messages.setdefault((topic, session_id.encode()), []).append(what)
+
+
+def _id(command: Command) -> str:
+    return command.command_id
 
 
 def _asked_of_ticketing(one: Happened) -> tuple[str, str] | None:

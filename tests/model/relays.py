@@ -79,11 +79,11 @@ class Relays(Stage):
             events: list[Any] = queues["session-events", session_id.encode()]
             numbers = [number for _, number, *_ in events]
             assert numbers == list(range(1, session.version + 1)), numbers
-        kept = {(topic, number, offset) for _, topic, number, offset in self.expected.letters}
+        kept = {one.sent for one in self.expected.letters if one.status == "open"}
         to_answer = Counter(
             sent.meaning.command_id
             for sent in self.logs.readable()
-            if sent.offset < self.position(sent.place) and (*sent.place, sent.offset) not in kept
+            if sent.offset < self.position(sent.place) and sent not in kept
         )
         replies: list[Any] = [
             one for (topic, _), queue in queues.items() if topic == "replies" for one in queue

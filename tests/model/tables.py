@@ -53,7 +53,13 @@ _QUERIES = {
         select command_id::text, account_id::text, session_id::text, digest, reply
         from inbox order by command_id
     """,
-    "letters": 'select reason, topic, partition, "offset" from dead_letters order by number',
+    "letters": """
+        select reason, status, topic, partition, "offset" from dead_letters order by number
+    """,
+    "acts": """
+        select topic, partition, "offset", act
+        from dead_letter_acts a join dead_letters on number = letter order by a.id
+    """,
     "parked": "select account_id::text, session_id::text from parked_sessions order by 1, 2",
 }
 
@@ -125,7 +131,10 @@ def tables_of(expected: Expected) -> Tables:
             (id_, one.account_id, one.session_id, one.digest, one.reply)
             for id_, one in sorted(expected.inbox.items())
         ],
-        "letters": expected.letters,
+        "letters": [
+            (one.reason, one.status, *one.sent.place, one.sent.offset) for one in expected.letters
+        ],
+        "acts": [(*sent.place, sent.offset, act) for sent, act in expected.acts],
         "parked": sorted(expected.parked),
     }
 

@@ -15,8 +15,10 @@ from hypothesis.stateful import run_state_machine_as_test
 from firstline.servers import Servers
 from producers.kafka import Kafka
 from producers.relay import Relay
-from storage import inbox, positions
+from storage import dead_letter_desk, inbox, positions
 from storage.database import Transaction
+from storage.dead_letter_desk import Kept
+from storage.dead_letters import AccountSession
 from storage.inbox import Claim
 from storage.outbox import Intent
 from storage.positions import Partition
@@ -29,7 +31,8 @@ EXAMPLES = int(os.environ.get("MODEL_EXAMPLES") or 50)
 EVERYTHING = {
     *("accepted", "command_id_reused", "ticket_has_active_session", "redelivered", "race"),
     *("position behind", "a batch failed as a whole", "IntentOpen", "ProducerFenced"),
-    *(f"{what} {death.name}" for what in ("commit", "relay", "publish") for death in Death),
+    *("replayed", "failed", "discarded", "a letter stays"),
+    *(f"{what} {death.name}" for what in ("commit", "relay", "publish", "desk") for death in Death),
 }
 """What the examples have to come by, or they show little."""
 
@@ -111,6 +114,18 @@ def test_the_machine_finds_that_rows_are_settled_before_they_are_published(
         await publish(relay, intent, **how)
 
     monkeypatch.setattr(Relay, "publish", settle_first)
+    assert found(bench, recorder)
+
+
+def test_the_machine_finds_that_parked_commands_are_replayed_newest_first(
+    bench: Bench, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_in_queue = dead_letter_desk.first_in_queue
+
+    async def newest_first(tx: Transaction, queue: AccountSession) -> list[Kept]:
+        return [*reversed(await first_in_queue(tx, queue))]
+
+    monkeypatch.setattr(dead_letter_desk, "first_in_queue", newest_first)
     assert found(bench, recorder)
 
 

@@ -1,5 +1,6 @@
 """Health and metrics over HTTP, whatever the event loop does."""
 
+import asyncio
 import json
 import socket
 import time
@@ -11,10 +12,11 @@ from dataclasses import dataclass
 import pytest
 
 from consumers.worker import Standing
-from firstline.health import Health
+from firstline.health import Health, watch
 from firstline.listener import CannotListen, application, listening
 from firstline.metrics import Metrics
 from producers.relay import Tally
+from storage.database import connect
 
 GOOD = Standing({"t.commands.chat": 1}, None, 0.0, waiting=False, consuming=True)
 
@@ -25,6 +27,14 @@ class AWorker:
 
     def polled_seconds_ago(self) -> float:
         return self.polled
+
+    def standing(self) -> Standing:
+        return GOOD
+
+
+class Nodes(AWorker):
+    def lag(self) -> dict[str, int]:
+        return {"t.node-requests": 2}
 
 
 @pytest.fixture
@@ -126,6 +136,23 @@ def test_metrics_are_served_as_prometheus_reads_them(port: int) -> None:
     code, told = get(port, "/metrics")
     assert code == 200
     assert "# TYPE firstline_records_total counter" in told
+
+
+async def test_what_waits_is_told_of_commands_and_of_node_requests(health: Health) -> None:
+    health.nodes = Nodes()  # type: ignore[assignment]
+    metrics = Metrics(Tally())
+    nowhere = connect("postgresql://127.0.0.1:1/none")
+    watching = asyncio.create_task(watch(health, metrics, nowhere))
+    await asyncio.sleep(0)  # each of the two tasks looks once
+    await asyncio.sleep(0)
+    watching.cancel()
+    await asyncio.wait([watching])
+    await nowhere.dispose()
+    told = {
+        topic: metrics.registry.get_sample_value("firstline_lag_records", {"topic": topic})
+        for topic in ("t.commands.chat", "t.node-requests")
+    }
+    assert told == {"t.commands.chat": 1, "t.node-requests": 2}
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def everything() -> Metrics:
     )
     made.applied(batch, applied)
     made.swept(5)
+    made.lags({"t.commands.chat": 9, "t.node-requests": 2})
     made.stands(
         Standing({"t.commands.chat": 9}, 90_000, 0.0, waiting=True, consuming=True), now=100.0
     )
@@ -97,6 +98,7 @@ def some_vitals(**more: object) -> Vitals:
         ('firstline_node_tokens_total{direction="out"}', 150),
         ("firstline_node_microdollars_total", 720),
         ('firstline_lag_records{topic="t.commands.chat"}', 9),
+        ('firstline_lag_records{topic="t.node-requests"}', 2),
         ("firstline_oldest_unapplied_seconds", 10),
         ("firstline_polled_seconds_ago", 1.5),
         ("firstline_waiting", 1),

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from domain.built_nodes import BuiltNode, Choice, NodeKind
 from domain.commands import Command
 from domain.decisions import Code, Rejected
 from domain.events import Event
@@ -18,8 +20,8 @@ from domain.sessions import SessionKind, Unborn
 from domain.tickets import TicketKind, TicketRef
 from producers import events, replies, states
 from producers.topics import MESSAGE_LIMIT
-from schemas.catalogue import NODE_LIMIT, QuestionNode
-from schemas.commands import NOTES_LIMIT
+from schemas.catalogue import NODE_LIMIT, RECIPIENT_LIMIT, Account, QuestionNode
+from schemas.commands import NOTES_LIMIT, ServedNode
 from storage.database import begin, connect
 from storage.outbox import Message, MessageTooLarge, size, stage
 from tests import builders as a
@@ -61,6 +63,27 @@ def node_of(character: str) -> Question:
     )
 
 
+def recipients_of(character: str) -> tuple[Recipient, ...]:
+    """As many as may be told, each at the longest address that a catalogue takes."""
+    filling = "x" if character.isspace() else character
+    told = [filling * 310 + f"@{number:09}" for number in range(RECIPIENT_LIMIT)]
+    assert Account(id=a.ACME, name="Acme", default_recipients=told).default_recipients == told
+    for too_much in ([*told, "a@b"], [*told[1:], f"x{told[0]}"]):
+        with pytest.raises(ValidationError):
+            Account(id=a.ACME, name="Acme", default_recipients=too_much)
+    return tuple(Recipient(email, a.an_id(number)) for number, email in enumerate(told))
+
+
+def built_of(character: str) -> BuiltNode:
+    """The largest node that may be served."""
+    labels = [{"id": f"{number}", "label": character * 4_000} for number in range(8)]
+    served = ServedNode.model_validate(
+        {"id": "n", "type": "question", "text": character * 20_000, "options": labels}
+    )
+    choices = tuple(Choice(one.id, one.label) for one in served.options or ())
+    return BuiltNode(served.id, NodeKind.QUESTION, served.text, choices)
+
+
 def largest(character: str) -> Iterator[Message]:
     """Every kind of message, with everything in it as large as it may be."""
     text, answer, name, category = (character * most for most in (20_000, 4_000, 100, 30))
@@ -77,14 +100,13 @@ def largest(character: str) -> Iterator[Message]:
     walk = Walk((step,) * STEPS, notes_of(character))
     escalated = a.escalated(reason=text, reason_category=category)
     waiting: list[Event] = [start, escalated]
-    recipients = tuple(
-        Recipient(f"{number:0>311}@acme.msp", a.an_id(number)) for number in range(500)
-    )
+    recipients = recipients_of(character)
     told: list[Story] = [
         ([], start, a.start_ai_build()),
         ([start], step, a.record_step()),
         ([start], a.notes_updated(notes=walk.notes), a.update_notes()),
         ([start], a.node_requested(), a.next_node()),
+        ([start, a.node_requested()], a.node_served(node=built_of(character)), a.serve_node()),
         ([start], a.resolved(resolution_notes=text), a.resolve()),
         ([start], escalated, a.escalate()),
         ([start], a.abandoned(reason=text), a.abandon()),
@@ -114,7 +136,9 @@ def largest_replies(character: str) -> Iterator[Message]:
         for number in range(3)
     ]
     refused = Rejected(Code.TICKET_HAS_ACTIVE_SESSION, "One is.", a.OTHER_SESSION)
+    built = replies.View(session, built_of(character))
     yield replies.message(a.SESSION, replies.accepted(asked, view, found, a.NOW))
+    yield replies.message(a.SESSION, replies.accepted(asked, built, (), a.NOW))
     yield replies.message(a.SESSION, replies.rejected(asked, refused, view, a.NOW))
 
 

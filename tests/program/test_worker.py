@@ -11,6 +11,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from tests.outside.checker import check
 from tests.outside.client import Client
@@ -112,6 +113,21 @@ def wait_until_staged(installation: Installation, sent: Json) -> None:
         until = time.monotonic() + 30
         while not connection.execute(statement, [sent["command_id"]]).fetchall():
             assert time.monotonic() < until
+
+
+def test_a_worker_keeps_its_place_in_the_groups_or_gives_it_up(installation: Installation) -> None:
+    """Kept, its partitions wait for the next in its slot; given up, the others have them."""
+    for options, members in (((), 1), (("--leave",), 0)):
+        with a_worker(installation, *options) as worker:
+            assert worker.stop() == 0
+        assert members_of_groups(installation) == {"worker": members, "nodes": members}
+
+
+def members_of_groups(installation: Installation) -> dict[str, int]:
+    names = {f"{installation.prefix}{name}": name for name in ("worker", "nodes")}
+    admin = AdminClient({"bootstrap.servers": installation.kafka_bootstrap})
+    told = admin.describe_consumer_groups(list(names))
+    return {names[group]: len(one.result().members) for group, one in told.items()}
 
 
 def test_what_is_sent_from_a_file_can_be_read_back(

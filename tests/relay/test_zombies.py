@@ -1,6 +1,9 @@
 """A relay that stands still, is replaced, and goes on: it can neither publish nor settle."""
 
 import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable
+from unittest import mock
 
 import pytest
 
@@ -10,6 +13,8 @@ from producers.publish import transactional_producer
 from storage.outbox import IntentOpen
 from tests.relay.house import FENCED, TWICE, House
 from tests.relay.stops import end_held
+
+Complaints = Callable[[], list[str]]
 
 
 async def test_a_replaced_relay_cannot_publish_what_it_took(house: House) -> None:
@@ -112,3 +117,44 @@ async def test_with_an_id_of_its_own_a_replaced_relay_publishes(
         await house.relay_all()
         await old.publish(intent)
     assert await house.faults() == {TWICE}
+
+
+@pytest.mark.parametrize("careful", [False, True])
+@pytest.mark.parametrize("step", ["send_batch", "send", "commit_transaction"])
+async def test_what_a_replaced_relay_leaves_unanswered_is_not_told_in_the_log(
+    house: House, complaints: Complaints, step: str, *, careful: bool
+) -> None:
+    async def replaced() -> None:
+        async with house.relay() as old:
+            intent = await old.take()
+            assert intent is not None
+            take, late = getattr(old.producer, step), False
+
+            async def late_step(*arguments: object, **named: object) -> object:
+                nonlocal late
+                if not late:
+                    late = True
+                    await house.relay_all()
+                return await take(*arguments, **named)
+
+            with mock.patch.object(old.producer, step, late_step), pytest.raises(FENCED):
+                await old.publish(intent, one_by_one=careful)
+
+    await house.stage(8)
+    await replaced()
+    assert complaints() == []
+
+
+@pytest.fixture
+async def complaints() -> AsyncIterator[Complaints]:
+    """What asyncio tells of: each failure that nobody took note of, once it is collected."""
+    told: list[str] = []
+    loop = asyncio.get_running_loop()
+
+    def collected() -> list[str]:
+        gc.collect()
+        return told
+
+    loop.set_exception_handler(lambda _, context: told.append(str(context["message"])))
+    yield collected
+    loop.set_exception_handler(None)

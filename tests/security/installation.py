@@ -19,7 +19,12 @@ from tests.check.work import catalogue
 from tests.security.fortress import ROOT, Fortress
 
 DATABASE_PASSWORD = "canary7Q2x-of-postgres"
-LOGINS = {"ann": "firstline_owner", "worker_1": "firstline_worker", "rita": "firstline_reader"}
+LOGINS = {
+    "ann": "firstline_owner",
+    "worker_1": "firstline_worker",
+    "olga": "firstline_operator",
+    "rita": "firstline_reader",
+}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from firstline.looking import ask
 from firstline.migrate import migrate
 from firstline.reporting.figures import figures
 from producers.topics import ALL
+from storage.dead_letter_desk import Wanted
 from storage.tables import metadata
 from tests.builders import ACME
 from tests.security.fortress import Fortress
@@ -136,6 +137,106 @@ async def test_the_worker_may_change_neither_the_schema_nor_the_past(
 ) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await once(installation, "worker_1", statement)
+
+
+OPERATOR = {
+    "accounts": {"select"},
+    "users": {"select"},
+    "recipients": {"select"},
+    "flows": {"select"},
+    "flow_versions": {"select"},
+    "flow_proposals": {"select", "insert", "update"},
+    "proposal_drafts": {"select", "insert"},
+    "proposal_outcomes": {"select"},
+    "articles": {"select"},
+    "tickets": {"select", "insert", "update"},
+    "ticket_events_heard": {"select", "insert"},
+    "sessions": {"select", "insert", "update"},
+    "walk_steps": {"select", "insert"},
+    "session_notes": {"select", "insert", "update"},
+    "node_requests": {"select", "insert"},
+    "served_nodes": {"select", "insert"},
+    "escalations": {"select", "insert", "update"},
+    "audit_log": {"select", "insert"},
+    "inbox": {"select", "insert"},
+    "outbox": {"insert"},
+    "dead_letters": {"select"},
+    "dead_letter_acts": {"select", "insert"},
+    "parked_sessions": {"select", "delete"},
+}
+"""On whole tables. What replaying and discarding come to is tried as this role, too, in
+tests/consumers/test_dead_letter_desk.py."""
+
+
+async def test_the_operator_has_just_the_rights_that_dead_letters_take(
+    installation: Installation,
+) -> None:
+    assert await rights_of(installation, "firstline_operator") == OPERATOR
+    assert await columns_of(installation, "firstline_operator") == {
+        "accounts": {"update id"},
+        "inbox": {"update reply", "update recorded_at"},
+        "dead_letters": {"update reason", "update detail", "update status"},
+        "parked_sessions": {"update parked_at"},
+    }
+
+
+async def columns_of(installation: Installation, role: str) -> dict[str, set[str]]:
+    """The rights on columns of tables on which the role does not have them as a whole."""
+    connection = await asyncpg.connect(installation.guarded.postgres.database_url)
+    try:
+        rows = await connection.fetch(
+            """
+            select c.relname::text as name, array_agg(p.name || ' ' || a.attname) as rights
+            from pg_class c
+            join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+            cross join unnest(array['select', 'insert', 'update', 'references']) as p(name)
+            where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v', 'p')
+                and has_column_privilege($1, c.oid, a.attnum, p.name)
+                and not has_table_privilege($1, c.oid, p.name)
+            group by c.relname
+            """,
+            role,
+        )
+    finally:
+        await connection.close()
+    return {row["name"]: set(row["rights"]) for row in rows}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "create table mine (id int)",
+        "create temporary table mine (id int)",
+        "drop table dead_letters",
+        "alter table dead_letters add column mine int",
+        "create role mine",
+        "set role firstline_owner",
+        "set role firstline_worker",
+        "truncate dead_letters, dead_letter_acts",
+        "delete from accounts",
+        "delete from dead_letters",
+        "delete from inbox",
+        "delete from dead_letter_acts",
+        "update dead_letter_acts set actor = 'somebody else'",
+        "update dead_letters set value = null",
+        "update audit_log set actor_name = 'somebody else'",
+        "update accounts set default_recipients = '{}'",
+        "update positions set next_offset = 0",
+        "update relay_shards set settled = 0",
+        "select value from outbox",
+        "select from account_audit",
+    ],
+)
+async def test_the_operator_may_do_nothing_else(installation: Installation, statement: str) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await once(installation, "olga", statement)
+
+
+async def test_the_operator_looks_at_dead_letters(installation: Installation) -> None:
+    url = installation.database_url("olga")
+    await ask.dead_letters(url, Wanted(), 10)
+    with pytest.raises(ask.NothingToShow):
+        await ask.dead_letter(url, ACME)
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from firstline.load import CatalogueError, load_file, read_file
+from schemas.catalogue import RECIPIENT_LIMIT
 from storage import catalogue, database
 from storage.catalogue import Counts, Loaded
 
@@ -46,6 +47,8 @@ WAYS: list[Json] = [
     {"id": "y", "label": "Yes", "next": "n9"},
     {"id": "n", "label": "No", "next": "esc"},
 ]
+TOO_MANY = ["lead@acme.example"] * (RECIPIENT_LIMIT + 1)
+STEP: Json = {"after_minutes": 30, "recipients": TOO_MANY}
 NOTHING = Counts(0, 0, 0)
 
 
@@ -368,6 +371,8 @@ async def test_every_typo_is_told_at_once_and_by_place(desk: Desk) -> None:
         ({"users": [{"email": "terry"}]}, f"users {TECH}, email: "),
         ({"users": [{"deleted_at": "2026-01-01"}]}, f"users {TECH}, deleted_at: "),
         ({"users": ["terry"]}, "users[0]: "),
+        ({"accounts": [{"default_recipients": TOO_MANY}]}, f"accounts {ACME}, default_recipients"),
+        ({"accounts": [{"policy": {"escalation": [STEP]}}]}, "policy.escalation.0.recipients"),
     ],
 )
 def test_a_file_that_contradicts_itself_is_refused(
@@ -476,7 +481,7 @@ async def test_a_load_does_not_hold_up_whoever_starts_a_session(desk: Desk) -> N
     engine = database.connect(desk.url)
     row = {"id": ACME, "name": "Acme", "default_recipients": [], "categories": [], "policy": {}}
     async with engine.begin() as connection:
-        loaded = await catalogue.load(connection, {"accounts": [row]})
+        loaded = await catalogue.load(connection, {"accounts": [row]}, RECIPIENT_LIMIT)
         assert loaded.tables["accounts"] == Counts(0, 1, 0)
         await desk.connection.execute("set lock_timeout = '1s'")
         await desk.connection.execute(
@@ -489,6 +494,21 @@ async def test_a_load_does_not_hold_up_whoever_starts_a_session(desk: Desk) -> N
             *(SESSION, ACME, TECH, TICKET, FLOW, datetime.now(UTC) - timedelta(minutes=1)),
         )
     await engine.dispose()
+
+
+async def test_a_category_has_no_more_recipients_than_a_notification_can_name(desk: Desk) -> None:
+    """Whichever files they came in; who left is not told, and counts again on coming back."""
+    ids = [f"00000000-0000-4000-9000-{number:012}" for number in range(RECIPIENT_LIMIT + 1)]
+    people = [user(id=one) for one in ids]
+    told = [recipient(user_id=one) for one in ids]
+    problem = f"recipients for network: account {ACME} would have 201, at most 200 may be"
+    await desk.load(accounts=[account()], users=people)
+    assert await desk.refuse(recipients=told) == [problem]
+    await desk.load(recipients=told[:-1])
+    assert await desk.refuse(recipients=told[-1:]) == [problem]
+    await desk.load(users=[people[0] | {"deleted_at": "2026-01-01T00:00:00Z"}])
+    await desk.load(recipients=[*told[-1:], recipient(reason_category="email")], users=[user()])
+    assert await desk.refuse(users=people[:1]) == [problem]
 
 
 # -- builders --------------------------------------------------------------------------------
