@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 
 import asyncpg
@@ -13,6 +13,9 @@ from sqlalchemy import make_url
 
 from firstline.migrate import migrate
 from firstline.servers import Servers, ephemeral
+from tests.outside.people import CATALOGUE
+from tests.outside.program import Installation, NewInstallation, installed
+from tests.outside.wire import Json
 
 # How long an example takes tells of the machine. The same examples each time, so that a failure is
 # of the change that is tested (make fixes the hash seed, too); `HYPOTHESIS_PROFILE=searching` looks
@@ -51,6 +54,21 @@ async def database_url(
 ) -> AsyncIterator[str]:
     async with new_database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def new_installation(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> NewInstallation:
+    """What sets firstline up, for as long as a block runs; it does not run yet."""
+
+    @contextmanager
+    def new(catalogue: Json = CATALOGUE) -> Iterator[Installation]:
+        folder = tmp_path_factory.mktemp("installation")
+        with installed(
+            servers.kafka_bootstrap, servers.database_url, folder, catalogue
+        ) as installation:
+            yield installation
+
+    return new
 
 
 @asynccontextmanager

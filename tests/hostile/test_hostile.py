@@ -36,7 +36,7 @@ from tests.outside.commands import command, encode, new_id, script
 from tests.outside.look import look, wait_for_rest
 from tests.outside.program import PARTITIONS, Installation
 from tests.outside.wire import Record, partition_of
-from tests.program.forking import run_all
+from tests.program.running import run_all
 
 BATCH = 4
 TOPIC = "commands.chat"
