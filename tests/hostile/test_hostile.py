@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -101,14 +102,17 @@ async def send_kind(producer: AIOKafkaProducer, topic: str, kind: Kind) -> Sent:
     right = script(session, *((kind, {}) for kind in kinds))
     waiting = list(right)
     hostile = []
-    for place in PLACES:
-        if place == "H":
+    for place, run in groupby(PLACES):
+        if place == ".":
+            values = [encode(waiting.pop(0)) for _ in run]
+            records = [Raw(value, session.encode()) for value in values]
+            await send(producer, topic, 0, records)
+            continue
+        for _ in run:
             one = hostile_command()
-            record, codec = kind.record(one), kind.codec
-            offset = await send(producer, topic, 0, [record], codec=codec)
+            record = kind.record(one)
+            offset = await send(producer, topic, 0, [record], codec=kind.codec)
             hostile.append((record, one, (TOPIC, 0, offset)))
-        else:
-            await send(producer, topic, 0, [Raw(encode(waiting.pop(0)), session.encode())])
     return Sent(kind, right, hostile)
 
 
