@@ -28,6 +28,23 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "firstl
 # a start, and half of what little work there is.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
+# Half a minute each, and more. They begin first, so that no process has one alone in the end.
+_LONGEST = (
+    "docs/test_first_steps.py",
+    "hostile/test_hostile.py",
+    "outside/test_kill.py",
+    "demo/test_demo.py",
+    "program/test_restarts.py",
+    "servers/test_persistent.py",
+    "model/test_machine.py",
+    "check/test_access.py",
+    "servers/test_ladder.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.path.as_posix().endswith(_LONGEST))
+
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
