@@ -16,15 +16,12 @@ from typing import Any
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
-from faststream import AckPolicy
-from faststream.kafka import KafkaBroker
 from pydantic import ValidationError
 
 from consumers.generating import Generating
 from consumers.raw_consumer import RawConsumer
-from consumers.raw_messages import connect, raw, untouched
+from consumers.raw_messages import Membership, connect, raw_broker, subscribe
 from consumers.records import Record
 from consumers.trace import trace_of
 from consumers.window import Window
@@ -61,34 +58,16 @@ class Nodes:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._window = Window()
         self._rebalances = _Rebalances(self._window)
-        self._broker = KafkaBroker(
-            bootstrap_servers=kafka.bootstrap,
-            consumer_only=True,
-            allow_auto_create_topics=False,
-            logger=None,
-            apply_types=False,
-            serializer=None,
-        )
-        self._subscriber = self._broker.subscriber(
-            kafka.topic(topics.NODE_REQUESTS),
-            batch=True,
-            ack_policy=AckPolicy.MANUAL,
-            no_reply=True,
-            listener=self._rebalances,
-            parser=untouched,
-            decoder=raw,
-            group_id=f"{kafka.prefix}nodes",
-            group_instance_id=settings.member,
-            partition_assignment_strategy=(RangePartitionAssignor,),
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            session_timeout_ms=30_000,
-            rebalance_timeout_ms=60_000,
-            heartbeat_interval_ms=3_000,
+        self._broker = raw_broker(kafka)
+        subscribe(
+            self._broker,
+            [kafka.topic(topics.NODE_REQUESTS)],
+            Membership(f"{kafka.prefix}nodes", settings.member),
+            self._rebalances,
+            self._handle,
             max_records=settings.concurrency,
             batch_timeout_ms=20,
         )
-        self._subscriber(self._handle)
         self._stopping = False
         self._ended = asyncio.Event()
         self._committing = asyncio.Lock()

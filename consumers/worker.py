@@ -15,9 +15,6 @@ from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from faststream import AckPolicy
-from faststream.kafka import KafkaBroker
 
 from consumers.apply import Applied, Batch
 from consumers.caution import TOOK_THE_PROCESS_DOWN, Condemned, Slice, careful_slices
@@ -26,7 +23,7 @@ from consumers.decode_news import decode_news
 from consumers.isolate import Applier, Unavailable
 from consumers.lanes import Lanes, Read
 from consumers.raw_consumer import RawConsumer
-from consumers.raw_messages import connect, raw, untouched
+from consumers.raw_messages import Membership, connect, raw_broker, subscribe
 from consumers.reading import Rebalances, seek_to_positions
 from consumers.records import DeadLetter, Delivery, Item, Poison, Reason, Record, Source
 from producers import topics
@@ -45,7 +42,6 @@ _SOURCES = {
 # The longest that decoding keeps everything else from going on. Eight MiB made to be slow take
 # almost five seconds, after which the slot's lease would be lost.
 _DECODE_SECONDS = 0.05
-_SESSION_TIMEOUT_MS = 30_000
 _LONGEST_PAUSE = 5.0
 _COMMIT_EVERY_SECONDS = 1.0
 # How long a fetch waits for the first record; it returns with it at once.
@@ -111,35 +107,16 @@ class Worker:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._lanes = Lanes(settings.lanes, self._work)
         self._rebalances = Rebalances(applier.engine, self.failed, self._lanes.idle)
-        self._broker = KafkaBroker(
-            bootstrap_servers=kafka.bootstrap,
-            consumer_only=True,
-            middlewares=middlewares,
-            allow_auto_create_topics=False,
-            logger=None,
-            apply_types=False,
-            serializer=None,
-        )
-        self._subscriber = self._broker.subscriber(
-            *(kafka.topic(name) for name in (*_SOURCES, topics.TICKET_EVENTS)),
-            batch=True,
-            ack_policy=AckPolicy.MANUAL,
-            no_reply=True,
-            listener=self._rebalances,
-            parser=untouched,
-            decoder=raw,
-            group_id=f"{kafka.prefix}worker",
-            group_instance_id=f"{kafka.prefix}worker-{settings.slot}",
-            partition_assignment_strategy=(RangePartitionAssignor,),
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            session_timeout_ms=_SESSION_TIMEOUT_MS,
-            rebalance_timeout_ms=60_000,
-            heartbeat_interval_ms=3_000,
+        self._broker = raw_broker(kafka, middlewares)
+        subscribe(
+            self._broker,
+            [kafka.topic(name) for name in (*_SOURCES, topics.TICKET_EVENTS)],
+            Membership(f"{kafka.prefix}worker", f"{kafka.prefix}worker-{settings.slot}"),
+            self._rebalances,
+            self._handle,
             max_records=settings.batch_records,
             batch_timeout_ms=settings.poll_ms,
         )
-        self._subscriber(self._handle)
         self._careful = settings.careful
         self._stopping = False
         self._waiting = 0

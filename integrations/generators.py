@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from integrations.embedded import Embedded
 from integrations.generator import Generator
 from integrations.provider_settings import ProviderSettings
 
@@ -16,9 +15,11 @@ class GeneratorSettings:
 
 def generator(settings: GeneratorSettings) -> Generator:
     """The generator that the settings ask for; one is enough for a process."""
+    # Each where it is the one: the client libraries of a provider take seconds to import.
     if settings.provider is None:
+        from integrations.embedded import Embedded  # noqa: PLC0415
+
         return Embedded()
-    # The client libraries take seconds to import: only who has a provider waits for them.
     from integrations.language_model import LanguageModel  # noqa: PLC0415
 
     return LanguageModel(settings.provider)

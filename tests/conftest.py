@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 
 import asyncpg
@@ -13,6 +13,9 @@ from sqlalchemy import make_url
 
 from firstline.migrate import migrate
 from firstline.servers import Servers, ephemeral
+from tests.outside.people import CATALOGUE
+from tests.outside.program import Installation, NewInstallation, installed
+from tests.outside.wire import Json
 
 # How long an example takes tells of the machine. The same examples each time, so that a failure is
 # of the change that is tested (make fixes the hash seed, too); `HYPOTHESIS_PROFILE=searching` looks
@@ -20,6 +23,27 @@ from firstline.servers import Servers, ephemeral
 hypothesis.settings.register_profile("firstline", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("searching", deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "firstline")
+
+# A broker that lives for a minute is not worth the better of Java's compilers: it takes a third of
+# a start, and half of what little work there is.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+
+# Half a minute each, and more. They begin first, so that no process has one alone in the end.
+_LONGEST = (
+    "docs/test_first_steps.py",
+    "hostile/test_hostile.py",
+    "outside/test_kill.py",
+    "demo/test_demo.py",
+    "program/test_restarts.py",
+    "servers/test_persistent.py",
+    "model/test_machine.py",
+    "check/test_access.py",
+    "servers/test_ladder.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.path.as_posix().endswith(_LONGEST))
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +75,21 @@ async def database_url(
 ) -> AsyncIterator[str]:
     async with new_database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def new_installation(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> NewInstallation:
+    """What sets firstline up, for as long as a block runs; it does not run yet."""
+
+    @contextmanager
+    def new(catalogue: Json = CATALOGUE) -> Iterator[Installation]:
+        folder = tmp_path_factory.mktemp("installation")
+        with installed(
+            servers.kafka_bootstrap, servers.database_url, folder, catalogue
+        ) as installation:
+            yield installation
+
+    return new
 
 
 @asynccontextmanager

@@ -4,25 +4,33 @@ import asyncio
 import os
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
-from pydantic import ValidationError
 
-from firstline import logs
-from firstline.servers import Servers, shared
-from firstline.settings import Settings
-from storage import failpoints
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+    from firstline.servers import Servers
+    from firstline.settings import Settings
 
 _T = TypeVar("_T")
 
 
 @contextmanager
-def servers_and_settings() -> Iterator[tuple[Servers, Settings]]:
+def servers_and_settings() -> Iterator[tuple["Servers", "Settings"]]:
     """The servers by the environment, or this user's own, and the settings; logs are set up.
 
     Raises `typer.BadParameter` where a setting is no good.
     """
+    # Here, so that help and a wrong argument do not wait for the clients of both servers.
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from firstline import logs  # noqa: PLC0415
+    from firstline.servers import shared  # noqa: PLC0415
+    from firstline.settings import Settings  # noqa: PLC0415
+    from storage import failpoints  # noqa: PLC0415
+
     try:
         settings = Settings()
     except ValidationError as error:
@@ -45,7 +53,7 @@ def run_async(work: Coroutine[Any, Any, _T]) -> _T:
         return runner.run(work)
 
 
-def _settings_fault(error: ValidationError) -> str:
+def _settings_fault(error: "ValidationError") -> str:
     first = error.errors(include_input=False, include_url=False)[0]
     name = "_".join(("FIRSTLINE", *(str(part) for part in first["loc"]))).upper()
     return f"{name}: {first['msg'].removeprefix('Value error, ')}"

@@ -11,25 +11,20 @@ from pathlib import Path
 import pytest
 
 from firstline import servers as own
-from firstline.servers import Servers, find_kafka
+from firstline.servers import find_kafka
 from producers.client import Client, NoReply, new_id
 from producers.kafka import Kafka
 from schemas.commands import RecordStep, StartAdhoc, StartFlow
 from schemas.replies import Accepted, Rejected
 from tests.client.stand_in import stand_in, with_topics
-from tests.outside.people import ACME, CATALOGUE, FLOW, TECH
-from tests.outside.program import Installation, installed
+from tests.outside.people import ACME, FLOW, TECH
+from tests.outside.program import Installation, NewInstallation
 
 
 @pytest.fixture(scope="module")
-def installation(
-    servers: Servers, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    folder = tmp_path_factory.mktemp("client")
-    with installed(
-        servers.kafka_bootstrap, servers.database_url, folder, CATALOGUE
-    ) as installation:
-        yield installation
+def installation(new_installation: NewInstallation) -> Iterator[Installation]:
+    with new_installation() as made:
+        yield made
 
 
 async def test_what_was_sent_while_there_was_no_worker_takes_effect_once(

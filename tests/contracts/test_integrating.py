@@ -10,11 +10,10 @@ from contextlib import asynccontextmanager
 import pytest
 import yaml
 
-from firstline.servers import Servers
 from tests.contracts.reading import must_be_published
 from tests.docs.reading import blocks, page
 from tests.outside.client import read_to_the_end
-from tests.outside.program import Installation, installed
+from tests.outside.program import Installation, NewInstallation
 
 PROGRAMS = blocks(page("docs/integrating.md"), "python")
 CHATBOT, TICKET_SYSTEM, ALERT, ANALYTICS = PROGRAMS
@@ -30,18 +29,13 @@ TOPICS = (
 
 
 @pytest.fixture(scope="module")
-def installation(
-    servers: Servers, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
+def installation(new_installation: NewInstallation) -> Iterator[Installation]:
     (found,) = re.findall(
         r"^cat > catalogue.yaml <<'END'\n(.*?)^END$", page("README.md"), re.DOTALL | re.MULTILINE
     )
-    folder = tmp_path_factory.mktemp("integrating")
-    with installed(
-        servers.kafka_bootstrap, servers.database_url, folder, yaml.safe_load(found)
-    ) as installation:
-        installation.start()
-        yield installation
+    with new_installation(yaml.safe_load(found)) as made:
+        made.start()
+        yield made
 
 
 async def test_the_programs_do_what_the_page_says(installation: Installation) -> None:

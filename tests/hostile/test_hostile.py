@@ -13,6 +13,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 import psycopg
 import pytest
@@ -44,7 +45,7 @@ from tests.outside.commands import command, encode, new_id, script
 from tests.outside.look import look, wait_for_rest
 from tests.outside.program import PARTITIONS, Installation
 from tests.outside.wire import Record, partition_of
-from tests.program.forking import run_all
+from tests.program.running import run_all
 
 BATCH = 4
 CHAT, PSA, TICKETS, REQUESTS = "commands.chat", "commands.psa", "ticket-events", "node-requests"
@@ -173,16 +174,17 @@ async def send_kind(
     right = shipment.right(shipment.places.count("."))
     waiting = list(right)
     hostile = []
-    for place in shipment.places:
-        if place == "H":
+    for place, run in groupby(shipment.places):
+        if place == ".":
+            commands = [waiting.pop(0) for _ in run]
+            records = [Raw(encode(one), right_key(one)) for one in commands]
+            await send(producer, installation.prefix + topic, 0, records)
+            continue
+        for _ in run:
             one = shipment.base()
             record, codec = kind.record(one), kind.codec
             offset = await send(producer, installation.prefix + topic, 0, [record], codec=codec)
             hostile.append((record, one, (topic, 0, offset)))
-        else:
-            one = waiting.pop(0)
-            record = Raw(encode(one), right_key(one))
-            await send(producer, installation.prefix + topic, 0, [record])
     return Sent(kind, right, hostile)
 
 

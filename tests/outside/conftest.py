@@ -2,34 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 import pytest
 
 from .client import Client
-from .people import CATALOGUE
-from .program import Installation, installed
-
-
-class Servers(Protocol):
-    """Where Kafka and Postgres are; all that these tests take from the program they test."""
-
-    @property
-    def kafka_bootstrap(self) -> str:
-        """Return `host:port`."""
-
-    @property
-    def database_url(self) -> str:
-        """Return the address of a database in which others may be created."""
+from .program import Installation, NewInstallation
 
 
 @pytest.fixture(scope="package")
-def installation(
-    servers: Servers, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
+def installation(new_installation: NewInstallation) -> Iterator[Installation]:
     """Set up firstline once for all tests that only send commands as they should be sent."""
-    folder = tmp_path_factory.mktemp("outside")
-    with installed(servers.kafka_bootstrap, servers.database_url, folder, CATALOGUE) as made:
+    with new_installation() as made:
         yield made
 
 
@@ -42,12 +25,9 @@ def client(installation: Installation) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="module")
-def own_installation(
-    servers: Servers, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
+def own_installation(new_installation: NewInstallation) -> Iterator[Installation]:
     """Set up firstline for a module that may do it harm."""
-    folder = tmp_path_factory.mktemp("own")
-    with installed(servers.kafka_bootstrap, servers.database_url, folder, CATALOGUE) as made:
+    with new_installation() as made:
         yield made
 
 

@@ -4,20 +4,21 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
 
+from .forking import Forked, run
 from .wire import Json
 
 PARTITIONS = 3
@@ -44,16 +45,10 @@ class Worker:
     ) -> None:
         self._log = log
         self._ready = threading.Event()
-        with log.open("ab") as stderr:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", *command],
-                env=environment,
-                cwd=log.parent,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                start_new_session=True,
-            )
+        reading, writing = os.pipe()
+        self._stdout = os.fdopen(reading, "rb")
+        with log.open("ab") as stderr, os.fdopen(writing, "wb") as stdout:
+            self._process = Forked(command, environment, log.parent, stdout=stdout, stderr=stderr)
         self._reader = threading.Thread(target=self._read_stdout, daemon=True)
         self._reader.start()
 
@@ -91,6 +86,15 @@ class Worker:
         self._process.kill()
         self._finish()
 
+    def wait(self, seconds: float) -> int:
+        """Wait until the process ends by itself, and return its exit code."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            message = f"the worker still ran after {seconds} s\n{self.log_tail()}"
+            raise NotReady(message) from None
+        return self._finish()
+
     def stop(self) -> int:
         """Ask the process to end, and return its exit code; it has 30 seconds by contract."""
         self._process.send_signal(signal.SIGTERM)
@@ -113,8 +117,7 @@ class Worker:
         return code
 
     def _read_stdout(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as stdout:
+        with self._stdout as stdout:
             for line in stdout:
                 if line.strip() == b"ready":
                     self._ready.set()
@@ -146,22 +149,12 @@ class Installation:
 
     def run(self, *arguments: str, seconds: float = 60) -> str:
         """Run one command to its end and return its stdout; raises NotReady where it fails."""
-        done = subprocess.run(
-            [sys.executable, "-m", "firstline", *arguments],
-            env=self.environment,
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=seconds,
-            check=False,
-        )
-        if done.returncode != 0:
-            message = (
-                f"firstline {' '.join(arguments)} exited with {done.returncode}\n"
-                f"{done.stdout.decode(errors='replace')}\n{done.stderr.decode(errors='replace')}"
-            )
+        ended = run(("firstline", *arguments), self.environment, self.folder, seconds)
+        if ended.code != 0:
+            said = f"firstline {' '.join(arguments)} exited with {ended.code}"
+            message = f"{said}\n{ended.out}\n{ended.err}"
             raise NotReady(message)
-        return done.stdout.decode()
+        return ended.out
 
     def set_up(self, catalogue: Json) -> None:
         """Migrate, create the topics, load the catalogue."""
@@ -194,6 +187,13 @@ class Installation:
     def log_tail(self) -> str:
         """Return the last lines that the worker logged."""
         return self.worker.log_tail() if self.worker is not None else "no worker was started"
+
+
+class NewInstallation(Protocol):
+    """What sets firstline up on the servers of the tests, with some people or with others."""
+
+    def __call__(self, catalogue: Json = ...) -> AbstractContextManager[Installation]:
+        """Yield an installation that is set up but does not run."""
 
 
 @contextmanager

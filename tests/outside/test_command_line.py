@@ -1,8 +1,6 @@
 """The commands and settings that another program relies on."""
 
 import json
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 from .client import WRITTEN_BY_FIRSTLINE, Client
 from .commands import command, encode, new_id, script
+from .forking import Ended, run
 from .people import ACME, CATALOGUE, CLOSED_TICKET, GLOBEX, TECH
 from .program import PARTITIONS, Installation, NotReady
 from .wire import COMMAND_TOPICS, Json
@@ -110,21 +109,14 @@ def test_the_topics_are_those_of_the_contract(installation: Installation) -> Non
 def test_one_address_without_the_other_is_refused(installation: Installation) -> None:
     addresses = ("FIRSTLINE_KAFKA_BOOTSTRAP", "FIRSTLINE_DATABASE_URL")
 
-    def start_without(missing: str) -> subprocess.CompletedProcess[bytes]:
+    def start_without(missing: str) -> Ended:
         environment = {k: v for k, v in installation.environment.items() if k != missing}
-        return subprocess.run(
-            [sys.executable, "-m", "firstline", "worker"],
-            env=environment,
-            cwd=installation.folder,
-            capture_output=True,
-            timeout=30,
-            check=False,
-        )
+        return run(("firstline", "worker"), environment, installation.folder, 30)
 
     with ThreadPoolExecutor() as pool:
-        for missing, done in zip(addresses, pool.map(start_without, addresses), strict=True):
-            assert done.returncode != 0
-            assert missing in done.stderr.decode()
+        for missing, ended in zip(addresses, pool.map(start_without, addresses), strict=True):
+            assert ended.code != 0
+            assert missing in ended.err
 
 
 def load(installation: Installation, file: Path, catalogue: Json) -> str:

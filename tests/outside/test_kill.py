@@ -164,12 +164,12 @@ def _slices(shipments: Sequence[Shipment], count: int) -> list[Sequence[Shipment
 
 
 def _send(sender: Client, shipments: Sequence[Shipment], pace: float) -> None:
-    """Send in bursts over up to two seconds, so that a worker finds work whenever it is up."""
+    """Send in bursts over up to a second, so that a worker finds work whenever it is up."""
     bursts = _slices(shipments, 10)
     for burst in bursts:
         for shipment in burst:
             sender.send(shipment.value, shipment.source, key=shipment.key)
-        time.sleep(2 * pace / len(bursts))
+        time.sleep(pace / len(bursts))
 
 
 def _kill_once(installation: Installation, rng: random.Random) -> None:
@@ -177,11 +177,11 @@ def _kill_once(installation: Installation, rng: random.Random) -> None:
     [moment] = rng.choices(_MOMENTS, _WEIGHTS)
     worker = installation.launch()
     if moment == _BEFORE_READY:
-        worker.is_ready(rng.uniform(0.2, 1.5))
+        worker.is_ready(rng.uniform(0.01, 0.2))
     else:
         worker.wait_until_ready()
     if moment == _AFTER_READY:
-        time.sleep(rng.triangular(0.2, 1.5, 0.2))
+        time.sleep(rng.triangular(0.05, 1, 0.05))
     elif moment == _WHEN_APPLIED:
         _wait_for_change(installation, "select sum(next_offset) from positions")
     elif moment == _WHEN_STAGED:

@@ -4,18 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from firstline.servers import Servers
 from tests.outside.client import Client
-from tests.outside.people import CATALOGUE
-from tests.outside.program import Installation, installed
+from tests.outside.program import Installation, NewInstallation
 
 
 @pytest.fixture(scope="package")
-def installation(
-    servers: Servers, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    folder = tmp_path_factory.mktemp("program")
-    with installed(servers.kafka_bootstrap, servers.database_url, folder, CATALOGUE) as made:
+def installation(new_installation: NewInstallation) -> Iterator[Installation]:
+    with new_installation() as made:
         yield made
 
 

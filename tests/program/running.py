@@ -1,25 +1,17 @@
 """`firstline` as its operator runs it: a process with an environment, two outputs and a code."""
 
+import os
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from tests.outside.forking import Ended, Forked, run
 
 _STOP_SECONDS = 30
 """How long a program may take to leave once it was asked to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
 
 
 class Program:
@@ -29,16 +21,11 @@ class Program:
         self.log = log
         self.lines: list[str] = []
         self._said = threading.Condition()
-        with log.open("ab") as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "firstline", *arguments],
-                env=dict(environment),
-                cwd=log.parent,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-            )
+        reading, writing = os.pipe()
+        self._stdout = os.fdopen(reading)
+        command = ("firstline", *arguments)
+        with log.open("ab") as stderr, os.fdopen(writing, "wb") as stdout:
+            self.process = Forked(command, environment, log.parent, stdout=stdout, stderr=stderr)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -71,8 +58,7 @@ class Program:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:])
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as stdout:
+        with self._stdout as stdout:
             for line in stdout:
                 with self._said:
                     self.lines.append(line.removesuffix("\n"))
@@ -89,3 +75,16 @@ def running(environment: Mapping[str, str], *arguments: str, folder: Path) -> It
         yield program
     finally:
         program.kill()
+
+
+def run_all(
+    commands: Sequence[tuple[Sequence[str], Mapping[str, str]]], folder: Path
+) -> list[Ended]:
+    """Run commands, each with its environment, two at a time; return what they came to."""
+
+    def run_one(command: tuple[Sequence[str], Mapping[str, str]]) -> Ended:
+        arguments, environment = command
+        return run(("firstline", *arguments), environment, folder)
+
+    with ThreadPoolExecutor(2) as two:
+        return list(two.map(run_one, commands))

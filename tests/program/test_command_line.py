@@ -17,9 +17,9 @@ from firstline.servers import Servers
 from tests.docs.reading import all_commands
 from tests.outside.client import read_to_the_end
 from tests.outside.commands import command, encode
+from tests.outside.forking import Ended
 from tests.outside.program import Installation
-from tests.program.forking import run_all
-from tests.program.running import Ended
+from tests.program.running import run_all
 
 DATABASE, KAFKA, PREFIX = (
     f"FIRSTLINE_{name}" for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP", "TOPIC_PREFIX")

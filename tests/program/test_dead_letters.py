@@ -17,7 +17,7 @@ from firstline.settings import Settings
 from storage.dead_letter_desk import Wanted
 from tests.consumers.desk import Desk, a_desk
 from tests.consumers.wire import new_id
-from tests.program.forking import run_all
+from tests.program.running import run_all
 
 NO_KAFKA = "127.0.0.1:1"
 EVE = dead_letters.operator("eve", "the fix is out")

@@ -6,10 +6,10 @@ import psycopg
 import pytest
 
 from tests.builders import an_id
+from tests.outside.forking import Ended
 from tests.outside.program import Installation
 from tests.outside.wire import Json
-from tests.program.forking import run_all
-from tests.program.running import Ended
+from tests.program.running import run_all
 
 ACCOUNT, OWNER, TECH, FLOW = (an_id(0xACC0 + number) for number in range(4))
 NODES: Json = {

@@ -10,13 +10,27 @@ from tests.outside.checker import check
 from tests.outside.client import Client
 from tests.outside.commands import command, new_id
 from tests.outside.look import look, wait_for_rest
-from tests.outside.program import Installation
+from tests.outside.program import Installation, NewInstallation
 from tests.outside.wire import Json, Record
 from tests.program.running import Program, running
 
 pytestmark = pytest.mark.timeout(120)
 
 ALONE, APART = [["worker"]], [["worker", "--no-nodes"], ["nodes"]]
+
+
+@pytest.fixture
+def installation(new_installation: NewInstallation) -> Iterator[Installation]:
+    """Of its own for each: Kafka waits for a member that has gone, until its session ends."""
+    with new_installation() as made:
+        yield made
+
+
+@pytest.fixture
+def client(installation: Installation) -> Iterator[Client]:
+    client = Client(installation.kafka_bootstrap, installation.prefix)
+    yield client
+    client.close()
 
 
 @contextmanager

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import make_url
 
 from firstline.check.role import NEEDED
+from tests.outside.forking import Ended
 from tests.outside.program import Installation
-from tests.program.forking import run_all
-from tests.program.running import Ended
+from tests.program.running import run_all
 
 
 @pytest.fixture(scope="module")

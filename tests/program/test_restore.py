@@ -20,8 +20,7 @@ from tests.outside.checker import World, check
 from tests.outside.client import WRITTEN_BY_FIRSTLINE, Client
 from tests.outside.desk import Shipment, a_day
 from tests.outside.look import look, wait_for_rest
-from tests.outside.people import CATALOGUE
-from tests.outside.program import Installation, installed
+from tests.outside.program import Installation, NewInstallation
 from tests.outside.wire import Record, read_command
 
 SESSIONS = 32
@@ -47,20 +46,19 @@ class Drill:
 
 
 @pytest.fixture(scope="module")
-def drill(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
+def drill(servers: Servers, new_installation: NewInstallation) -> Iterator[Drill]:
     """Go through both restores, one after the other, with commands coming in all the time."""
     _need_a_pg_dump_for(servers.database_url)
     seed = int(os.environ.get("DRILL_SEED") or secrets.randbelow(10**6))
     first, second, third, fourth = _four_parts(seed)
-    folder = tmp_path_factory.mktemp("restore")
-    with installed(servers.kafka_bootstrap, servers.database_url, folder, CATALOGUE) as original:
+    with new_installation() as original:
         client = Client(original.kafka_bootstrap, original.prefix)
 
         # A dump with worker and relay stopped, wherever they were.
         original.start()
         _send(client, first)
         _stop(original)
-        dump = _dump(original, folder / "cold.dump")
+        dump = _dump(original, original.folder / "cold.dump")
         _send(client, second)
         restored = _restore(original, dump, "cold")
         restored.start()
@@ -69,7 +67,7 @@ def drill(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
         # A dump while they are at work, and more work after it.
         _send(client, third)
-        dump = _dump(restored, folder / "live.dump")
+        dump = _dump(restored, original.folder / "live.dump")
         _send(client, fourth)
         wait_for_rest(restored)
         _stop(restored)

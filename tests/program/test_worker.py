@@ -16,12 +16,12 @@ from confluent_kafka.admin import AdminClient
 from tests.outside.checker import check
 from tests.outside.client import Client
 from tests.outside.commands import command, encode, new_id, script
+from tests.outside.forking import Ended
 from tests.outside.look import look, wait_for_rest
 from tests.outside.program import Installation
 from tests.outside.wire import Json
 from tests.program.collector import collecting
-from tests.program.forking import run_all
-from tests.program.running import Ended, Program, running
+from tests.program.running import Program, run_all, running
 
 CANARY = "canary7Q2x"
 

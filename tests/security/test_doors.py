@@ -16,8 +16,8 @@ from schemas.commands import StartAdhoc
 from schemas.replies import Accepted
 from tests.builders import ACME, TECH
 from tests.check.work import all_is_done, commands, tell
-from tests.program.forking import run_all
-from tests.program.running import Ended, running
+from tests.outside.forking import Ended
+from tests.program.running import run_all, running
 from tests.security.fortress import PASSWORD, Fortress, speaks_tls
 from tests.security.installation import Installation
 
