@@ -63,7 +63,7 @@ class WorkerSettings:
     slot: int = 0
     careful: bool = False
     leaves: bool = False
-    lanes: int = 2
+    lanes: int = 4
     batch_records: int = 1_000
     batch_bytes: int = 8 * 1024 * 1024
     poll_ms: int = 5

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
@@ -25,6 +26,8 @@ TRANSACTION_SECONDS = 15
 sender.BACKOFF_OVERRIDE = 0.002
 _THROW_AWAY_SECONDS = 1.0
 _BATCH_BYTES = 1_000_000
+# They take half a millisecond.
+_ROWS_AT_ONCE = 100
 OWN_FAULT = (MessageSizeTooLargeError, RecordListTooLargeError)
 """What Kafka answers where a message itself is at fault, not the moment or the deployment."""
 
@@ -64,17 +67,39 @@ async def transactional_producer(kafka: Kafka, shard: int) -> AsyncIterator[AIOK
         await disconnect(producer, _THROW_AWAY_SECONDS)
 
 
-async def publish(
-    producer: AIOKafkaProducer, kafka: Kafka, shard: int, intent: Intent, *, one_by_one: bool
+class Batch(NamedTuple):
+    """Messages of one partition, in the form in which they go over the wire."""
+
+    topic: str
+    partition: int
+    builder: Any
+
+
+async def publish(  # noqa: PLR0913 - what, and how
+    producer: AIOKafkaProducer,
+    kafka: Kafka,
+    shard: int,
+    intent: Intent,
+    *,
+    batches: Sequence[Batch] | None = None,
+    one_by_one: bool = False,
 ) -> None:
     """Send the intent's rows and its number, and commit.
 
     Any exception but `RowsRefused` leaves the outcome unknown: the producer must be thrown away
-    and the progress read again. ``one_by_one`` tells the rows apart that Kafka refuses.
+    and the progress read again. ``batches`` are the rows where they were encoded already;
+    ``one_by_one`` tells the rows apart that Kafka refuses.
     """
+    if batches is None and not one_by_one:
+        batches = await encode(producer, kafka, intent.rows)
     async with asyncio.timeout(TRANSACTION_SECONDS):
         await producer.begin_transaction()
-        sent = [] if one_by_one else await _send_batches(producer, kafka, intent.rows)
+        # Nothing is waited for in between, so that the client asks once to have all partitions in
+        # the transaction, and sends one request to a broker.
+        sent = [
+            heard(await producer.send_batch(builder, topic, partition=partition))
+            for topic, partition, builder in batches or ()
+        ]
         progress = heard(
             await producer.send(
                 kafka.topic(topics.RELAY_PROGRESS),
@@ -95,28 +120,28 @@ async def publish(
     reach("relay: committed")
 
 
-async def _send_batches(
-    producer: AIOKafkaProducer, kafka: Kafka, rows: Sequence[Row]
-) -> list[asyncio.Future[object]]:
-    """Hand over whole batches per partition: a third of the cost of a send a message.
+async def encode(producer: AIOKafkaProducer, kafka: Kafka, rows: Sequence[Row]) -> list[Batch]:
+    """The rows as whole batches, in order in each partition: a third of a send a message.
 
-    Nothing is waited for in between, so that the client asks once to have all partitions in the
-    transaction, and sends one request to a broker.
+    It gives way now and then: Kafka may be at work on the intent before meanwhile.
     """
-    by_partition: dict[tuple[str, int], list[Message]] = {}
-    for row in rows:
-        where = await _partition(producer, kafka, row.message)
-        by_partition.setdefault(where, []).append(row.message)
-    sent: list[asyncio.Future[object]] = []
-    for (topic, partition), messages in by_partition.items():
-        batch = producer.create_batch()
-        for message in messages:
-            if not _append(batch, message):
-                sent.append(heard(await producer.send_batch(batch, topic, partition=partition)))
-                batch = producer.create_batch()
-                _append(batch, message)
-        sent.append(heard(await producer.send_batch(batch, topic, partition=partition)))
-    return sent
+    batches: list[Batch] = []
+    newest: dict[tuple[str, int], Batch] = {}
+    counts: dict[str, int] = {}
+    for place, row in enumerate(rows):
+        message = row.message
+        if message.topic not in counts:
+            counts[message.topic] = await _partitions(producer, kafka, message.topic)
+        where = message.topic, _partition(message, counts[message.topic])
+        batch = newest.get(where)
+        if batch is None or not _append(batch.builder, message):
+            batch = Batch(kafka.topic(message.topic), where[1], producer.create_batch())
+            _append(batch.builder, message)
+            newest[where] = batch
+            batches.append(batch)
+        if place % _ROWS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return batches
 
 
 def _append(batch: object, message: Message) -> bool:
@@ -140,16 +165,16 @@ async def _send_one_by_one(producer: AIOKafkaProducer, kafka: Kafka, rows: Seque
     came after it there would be refused as out of order.
     """
     for row in rows:
-        topic, partition = await _partition(producer, kafka, row.message)
-        batch = producer.create_batch()
-        _append(batch, row.message)
+        (batch,) = await encode(producer, kafka, [row])
         try:
-            await (await producer.send_batch(batch, topic, partition=partition))
+            await (await producer.send_batch(batch.builder, batch.topic, partition=batch.partition))
         except OWN_FAULT as error:
             raise RowsRefused([row], type(error).__name__) from error
 
 
-async def _partition(producer: AIOKafkaProducer, kafka: Kafka, message: Message) -> tuple[str, int]:
-    topic = kafka.topic(message.topic)
-    partitions = len(await producer.partitions_for(topic))
-    return topic, 0 if message.key is None else partition_of(message.key, partitions)
+async def _partitions(producer: AIOKafkaProducer, kafka: Kafka, topic: str) -> int:
+    return len(await producer.partitions_for(kafka.topic(topic)))
+
+
+def _partition(message: Message, partitions: int) -> int:
+    return 0 if message.key is None else partition_of(message.key, partitions)

@@ -10,8 +10,10 @@ itself says whether it was committed: its number is in the progress topic, or it
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -19,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from producers.kafka import Kafka
 from producers.progress import read_progress
-from producers.publish import RowsRefused, publish, transactional_producer
+from producers.publish import Batch, RowsRefused, encode, publish, transactional_producer
 from storage import outbox
 from storage.blockers import watched
 from storage.database import begin
@@ -84,6 +86,13 @@ class ProgressLost(Exception):
         )
 
 
+class Readied(NamedTuple):
+    """What was read ahead, encoded."""
+
+    ahead: Ahead
+    batches: Sequence[Batch]
+
+
 @dataclass(slots=True)
 class Relay:
     """One shard's relay. Make a new one after any error: it has only one life.
@@ -100,7 +109,7 @@ class Relay:
     settled: Intent | None = None
     tally: Tally = field(default_factory=Tally)
     floor: Floor = field(default_factory=Floor)
-    ahead: Ahead | None = None
+    readied: Readied | None = None
 
     async def recover(self, *, careful: bool = False) -> None:
         """Finish what a predecessor left open: settle it where Kafka has it, else publish it.
@@ -129,43 +138,45 @@ class Relay:
     async def relay_once(self) -> int:
         """Settle the last intent, take the next and publish it; return how many rows went out.
 
-        While Kafka works on this intent, the rows of the next are read, where there is a backlog.
+        While Kafka works on this intent, the rows of the next are read and encoded, where there is
+        a backlog.
         """
         intent = await self.take()
         if intent is None:
             return 0
         reach("relay: taken")
-        reading = asyncio.ensure_future(self._read_ahead(intent))
+        readying = asyncio.ensure_future(self._ready_next(intent))
         try:
             await self.publish(intent)
             self.settled = intent
-            self.ahead = await reading
+            self.readied = await readying
         finally:
-            reading.cancel()
+            readying.cancel()
         return len(intent.rows)
 
     async def take(self) -> Intent | None:
         """Close the intent that was published last, and open the next, in one transaction."""
+        ahead = self.readied.ahead if self.readied else None
         async with begin(self.engine) as tx:
             if self.settled is not None:
                 await outbox.settle(tx, self.shard, self.settled.number)
             taken, floor = await outbox.take(
-                tx,
-                self.shard,
-                self.progress,
-                self.floor,
-                self.settings.bounds,
-                self.ahead,
+                tx, self.shard, self.progress, self.floor, self.settings.bounds, ahead
             )
-        self.settled, self.floor, self.ahead = None, floor, None
+        self.settled, self.floor = None, floor
+        if taken is None or ahead is None or taken.rows is not ahead.rows:
+            self.readied = None
         return taken
 
-    async def _read_ahead(self, intent: Intent) -> Ahead | None:
+    async def _ready_next(self, intent: Intent) -> Readied | None:
         bounds = self.settings.bounds
         if len(intent.rows) < bounds.rows:
             return None
         async with begin(self.engine) as tx:
-            return await outbox.read_ahead(tx, self.shard, intent, self.floor, bounds)
+            ahead = await outbox.read_ahead(tx, self.shard, intent, self.floor, bounds)
+        if ahead is None:
+            return None
+        return Readied(ahead, await encode(self.producer, self.kafka, ahead.rows))
 
     async def settle(self) -> None:
         """Close the intent that was published last."""
@@ -177,7 +188,16 @@ class Relay:
     async def publish(self, intent: Intent, *, one_by_one: bool = False) -> None:
         """Commit the intent to Kafka. After this, its number is the shard's progress."""
         began = time.perf_counter()
-        await publish(self.producer, self.kafka, self.shard, intent, one_by_one=one_by_one)
+        batches = self.readied.batches if self.readied else None
+        self.readied = None
+        await publish(
+            self.producer,
+            self.kafka,
+            self.shard,
+            intent,
+            batches=None if one_by_one else batches,
+            one_by_one=one_by_one,
+        )
         self.progress = intent.number
         self.tally.seconds += time.perf_counter() - began
         self.tally.transactions += 1

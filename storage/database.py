@@ -115,8 +115,7 @@ async def begin(engine: AsyncEngine) -> AsyncIterator[Transaction]:
     """
     async with _begun(engine) as driver:
         yield Transaction(driver)
-        if await driver.execute("commit") != "COMMIT":
-            raise NotCommitted
+        await _commit(driver)
 
 
 @asynccontextmanager
@@ -125,6 +124,11 @@ async def rehearse(engine: AsyncEngine) -> AsyncIterator[Transaction]:
     async with _begun(engine) as driver:
         yield Transaction(driver)
         await driver.execute("rollback")
+
+
+async def _commit(driver: asyncpg.Connection) -> None:
+    if await driver.execute("commit") != "COMMIT":
+        raise NotCommitted
 
 
 @asynccontextmanager

@@ -6,14 +6,12 @@ has committed, and whether anybody learned of the commit, is all that tells one 
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.util import await_only
 
 from domain.flows import EscalateEnd, Node, Question, leads_to
 from domain.tickets import Ticket
@@ -75,11 +73,11 @@ class Gate:
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     open: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def stand_still(self) -> None:
-        """Wait, within SQLAlchemy's own waiting."""
+    async def stand_still(self) -> None:
+        """Wait, whoever comes first."""
         if not self.reached.is_set():
             self.reached.set()
-            await_only(self.open.wait())
+            await self.open.wait()
 
 
 class Bench:
@@ -93,8 +91,10 @@ class Bench:
         self.at_commit: Fuse | None = None
         self.gate: Gate | None = None
         self.connection: asyncpg.Connection = self.run(asyncpg.connect(database_url))
-        self.engine = self._connect(database_url)
-        self.operators = self._connect(self.run(as_operator(self.connection, database_url)))
+        self.engine = database.connect(database_url)
+        self.operators = database.connect(self.run(as_operator(self.connection, database_url)))
+        self._commit_indeed = database._commit
+        database._commit = self._commit
         self.run(_fill(self.connection))
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -124,31 +124,24 @@ class Bench:
         self.run(_clear(self.connection))
 
     def close(self) -> None:
+        database._commit = self._commit_indeed
         self.run(self.connection.close())
         for engine in (self.engine, self.operators):
             self.run(engine.dispose())
         self._runner.close()
 
-    def _connect(self, database_url: str) -> AsyncEngine:
-        engine = database.connect(database_url)
-        dialect: Any = engine.sync_engine.dialect
-        dialect.do_commit = self._fused(dialect.do_commit)
-        return engine
-
-    def _fused(self, do_commit: Callable[[Any], None]) -> Callable[[Any], None]:
-        def commit(connection: object) -> None:
-            if self.gate is not None:
-                self.gate.stand_still()
-            death = self.at_commit and self.at_commit.burn()
-            if death is Death.BEFORE:
-                raise Killed
-            do_commit(connection)
-            if death is Death.AFTER:
-                raise Killed
-            if death is Death.ANSWER_LOST:
-                raise AnswerLost
-
-        return commit
+    async def _commit(self, driver: asyncpg.Connection) -> None:
+        """Commit, but for the death that comes with it."""
+        if self.gate is not None:
+            await self.gate.stand_still()
+        death = self.at_commit and self.at_commit.burn()
+        if death is Death.BEFORE:
+            raise Killed
+        await self._commit_indeed(driver)
+        if death is Death.AFTER:
+            raise Killed
+        if death is Death.ANSWER_LOST:
+            raise AnswerLost
 
 
 def _stored(node: Node) -> dict[str, object]:

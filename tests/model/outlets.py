@@ -55,12 +55,12 @@ class Outlet:
         """The function that publishes an intent, but for the death that it may meet."""
 
         async def fused(
-            producer: object, kafka: Kafka, shard: int, intent: Intent, *, one_by_one: bool
+            producer: object, kafka: Kafka, shard: int, intent: Intent, **how: object
         ) -> None:
             death = self.at_publish and self.at_publish.burn()
             if death is Death.BEFORE:
                 raise Killed
-            await publish(producer, kafka, shard, intent, one_by_one=one_by_one)
+            await publish(producer, kafka, shard, intent, **how)
             for row in intent.rows:
                 topic, key = row.message.topic, row.message.key
                 assert key is not None
@@ -85,6 +85,7 @@ class Recorder(Outlet):
         monkeypatch.setattr(relay, "transactional_producer", self._producer)
         monkeypatch.setattr(relay, "read_progress", self._read_progress)
         monkeypatch.setattr(relay, "publish", self.fused(self._commit))
+        monkeypatch.setattr(relay, "encode", self._encode)
 
     async def read_back(self) -> list[Published]:
         return self.rows
@@ -101,10 +102,13 @@ class Recorder(Outlet):
     async def _read_progress(self, _kafka: Kafka, _shard: int) -> int:
         return self.progress
 
+    async def _encode(self, _producer: int, _kafka: Kafka, rows: object) -> object:
+        return rows
+
     async def _commit(
-        self, producer: int, _kafka: Kafka, _shard: int, intent: Intent, *, one_by_one: bool
+        self, producer: int, _kafka: Kafka, _shard: int, intent: Intent, **how: object
     ) -> None:
-        assert not one_by_one
+        assert not how["one_by_one"]
         if producer != self.epoch:
             raise ProducerFenced
         self.progress = intent.number

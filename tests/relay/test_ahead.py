@@ -92,7 +92,7 @@ async def ahead_of(house: House, intent: Intent, bounds: Bounds = BOUNDS) -> lis
 
 def ahead(relay: Relay) -> list[int]:
     """What is in the messages that the relay has read ahead."""
-    return numbers(relay.ahead.rows) if relay.ahead else []
+    return numbers(relay.readied.ahead.rows) if relay.readied else []
 
 
 def numbers(rows: Sequence[Row]) -> list[int]:
