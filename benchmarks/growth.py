@@ -103,13 +103,10 @@ async def _store_walks(connection: asyncpg.Connection, ids: Sequence[str], steps
         """
         insert into sessions (
             id, account_id, created_by, ticket_kind, ticket_id, kind, flow_id, flow_version,
-            started_at, status, version, steps, current_node_id, walked, last_activity_at
+            started_at, status, version, steps, current_node_id, last_activity_at
         )
         select id, $2, $3, 'psa', id::text, 'flow', $4, 1, now(), 'active', $5::int + 1, $5,
-            'n' || $5 + 1,
-            (select json_agg('n' || number order by 'n' || number)
-                from generate_series(1, $5) number),
-            now()
+            'n' || $5 + 1, now()
         from unnest($1::uuid[]) id
         """,
         ids,

@@ -80,14 +80,14 @@ async def _write(connection: asyncpg.Connection, batch: Rows) -> None:
         """
         update sessions s set
             version = c.version, steps = c.steps, last_activity_at = c.last_activity_at,
-            current_node_id = c.current_node_id, walked = c.walked::json, status = c.status,
+            current_node_id = c.current_node_id, status = c.status,
             ended_at = c.ended_at, helpful = c.helpful, resolution_notes = c.resolution_notes,
             reason = c.reason, reason_category = c.reason_category
         from unnest(
             $1::uuid[], $2::int[], $3::int[], $4::timestamptz[], $5::text[], $6::text[],
-            $7::text[], $8::timestamptz[], $9::boolean[], $10::text[], $11::text[], $12::text[]
+            $7::timestamptz[], $8::boolean[], $9::text[], $10::text[], $11::text[]
         ) as c(
-            id, version, steps, last_activity_at, current_node_id, walked, status, ended_at,
+            id, version, steps, last_activity_at, current_node_id, status, ended_at,
             helpful, resolution_notes, reason, reason_category
         )
         where s.id = c.id
@@ -142,7 +142,6 @@ async def _changed(connection: asyncpg.Connection) -> dict[object, list[Sequence
             select distinct i.recorded_at, i.session_id from inbox i
         )
         select t.recorded_at, s.id, s.version, s.steps, s.last_activity_at, s.current_node_id,
-            s.walked::text,
             case when s.ended_at = t.recorded_at then s.status else 'active' end,
             case when s.ended_at = t.recorded_at then s.ended_at end,
             case when s.ended_at = t.recorded_at then s.helpful end,

@@ -5,6 +5,7 @@ everything that a worker does for many commands at once.
 """
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from consumers.fold import Folded, Standing, fold
 from consumers.records import Delivery
-from domain.commands import Command, Escalate, Start, StartFlow
+from domain.commands import Command, Escalate, RecordStep, Start, StartFlow
 from domain.context import Limits, Walkable
 from domain.events import StepRecorded
 from domain.history import Walk
@@ -130,7 +131,7 @@ async def _facts(db: AsyncSession, command: Command, row: SessionRow | None) -> 
     """What the command is decided on."""
     facts = Facts(accounts={command.account_id})
     if row is not None:
-        facts.sessions[command.session_id] = _session(row)
+        facts.sessions[command.session_id] = await _walking(db, _session(row), command)
     user: Any = await db.get(UserRow, command.actor_id)
     if user is not None:
         facts.users[user.id] = User(
@@ -147,6 +148,21 @@ async def _facts(db: AsyncSession, command: Command, row: SessionRow | None) -> 
     if isinstance(command, Escalate):
         await _read_what_is_told(db, facts, command)
     return facts
+
+
+async def _walking(db: AsyncSession, session: Born, command: Command) -> Born:
+    """The session, with the node that a step goes back to, where it does."""
+    if (
+        not isinstance(session, Active)
+        or not isinstance(command, RecordStep)
+        or command.node_id == session.current_node_id
+    ):
+        return session
+    steps = select(tables.walk_steps.c.node_id).where(
+        tables.walk_steps.c.session_id == command.session_id,
+        tables.walk_steps.c.node_id == command.node_id,
+    )
+    return replace(session, walked=frozenset(await db.scalars(steps)))
 
 
 async def _read_flow(
@@ -319,7 +335,7 @@ def _session(row: Any) -> Born:  # noqa: ANN401
     so_far = (origin, row.version, row.steps, row.last_activity_at, row.current_node_id)
     match SessionStatus(row.status):
         case SessionStatus.ACTIVE:
-            return Active(*so_far, walked=frozenset(row.walked))
+            return Active(*so_far)
         case SessionStatus.RESOLVED:
             return Resolved(*so_far, row.ended_at, row.helpful, row.resolution_notes)
         case SessionStatus.ESCALATED:
@@ -345,7 +361,6 @@ def _columns(session: Born) -> dict[str, object]:
         "version": session.version,
         "steps": session.steps,
         "current_node_id": session.current_node_id,
-        "walked": sorted(session.walked) if isinstance(session, Active) else [],
         "last_activity_at": session.last_activity_at,
         "ended_at": session.ended_at if isinstance(session, Ended) else None,
         "helpful": session.helpful if isinstance(session, Resolved) else None,

@@ -57,8 +57,9 @@ class Active:
     """The walk goes on.
 
     ``current_node_id`` is the node to show, None while one is being generated; ``walked`` are the
-    nodes answered so far, to which a technician may go back. Of an AI-built walk, ``request_id``
-    is the request for a node that is open, if one is, and ``nodes`` are all that were served.
+    nodes answered so far, to which a technician may go back: of a flow's, those at least that
+    commands at hand name. Of an AI-built walk, ``request_id`` is the request for a node that is
+    open, if one is, and ``nodes`` are all that were served.
     """
 
     origin: Origin

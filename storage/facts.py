@@ -6,7 +6,7 @@ read in a statement of its own after the locks.
 
 from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from domain.commands import (
     Command,
@@ -29,7 +29,7 @@ from domain.drafts import Draft
 from domain.history import Walk
 from domain.intake import Candidate
 from domain.people import Recipient, User
-from domain.sessions import Born, Escalated, Session, SessionKind, Unborn
+from domain.sessions import Active, Born, Escalated, Session, SessionKind, Unborn
 from domain.ticket_news import TicketNews
 from domain.tickets import Ticket, TicketKind
 from storage import drafts, people, search, sessions, tickets, walkables, walks
@@ -104,6 +104,7 @@ async def lock(
     facts.sessions = await sessions.lock(tx, {command.session_id for command in commands})
     if looked_at := set(others) - facts.sessions.keys():
         facts.sessions |= await sessions.read(tx, looked_at)
+    await _read_walked(tx, facts, commands)
     await _lock_tickets(tx, facts, commands, {(one.account_id, one.ticket) for one in news})
     facts.drafts = await drafts.lock(tx, _drafted(facts, commands))
     facts.stored_drafts = dict(facts.drafts)
@@ -127,6 +128,29 @@ async def _lock_accounts(tx: Transaction, facts: Facts, account_ids: Collection[
     )
     facts.accounts = {account_id for account_id, _ in rows}
     facts.intake_actors = {account_id: actor for account_id, actor in rows if actor is not None}
+
+
+async def _read_walked(tx: Transaction, facts: Facts, commands: Iterable[Command]) -> None:
+    """Which of the nodes that steps name were answered before.
+
+    Most steps name the node at hand, and what a batch itself answers is known without asking.
+    """
+    named: dict[str, set[str]] = {}
+    for command in commands:
+        if isinstance(command, RecordStep):
+            named.setdefault(command.session_id, set()).add(command.node_id)
+    going_back = {
+        session_id: node_ids
+        for session_id, node_ids in named.items()
+        if isinstance(session := facts.session(session_id), Active)
+        and session.origin.kind is not SessionKind.AI_BUILD
+        and node_ids != {session.current_node_id}
+    }
+    found = await walks.walked(tx, going_back, set().union(*going_back.values()))
+    for session_id, node_ids in found.items():
+        session = facts.sessions[session_id]
+        if isinstance(session, Active):
+            facts.sessions[session_id] = replace(session, walked=node_ids)
 
 
 async def _lock_tickets(

@@ -1,10 +1,8 @@
 """Sessions as rows: reading them as states of the domain, and saving what became of them."""
 
-import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import asyncpg
@@ -28,14 +26,14 @@ from domain.sessions import (
     status,
 )
 from domain.tickets import TicketKind, TicketRef
-from storage import built_walks
+from storage import built_walks, walks
 from storage.database import Transaction
 
 _READ = """
     select s.id::text, s.account_id::text, s.kind, s.ticket_kind, s.ticket_id,
         s.created_by::text, s.acting_as, s.started_at, s.flow_id::text, s.flow_version,
         s.flow_proposal_id::text, s.category, s.problem_text, s.previous_session_id::text,
-        s.status, s.version, s.steps, s.last_activity_at, s.current_node_id, s.walked::text,
+        s.status, s.version, s.steps, s.last_activity_at, s.current_node_id,
         s.node_requested, s.ended_at, s.helpful, s.resolution_notes, s.reason, s.reason_category,
         e.status as escalation, e.escalated_by, e.claimed_by::text, e.claimed_at,
         e.ended_at as escalation_ended_at, e.resolution_notes as escalation_notes,
@@ -49,8 +47,8 @@ _ORIGIN = (
     "previous_session_id",
 )  # fmt: skip
 _STATE = (
-    "status", "version", "steps", "last_activity_at", "current_node_id", "walked",
-    "node_requested", "ended_at", "helpful", "resolution_notes", "reason", "reason_category",
+    "status", "version", "steps", "last_activity_at", "current_node_id", "node_requested",
+    "ended_at", "helpful", "resolution_notes", "reason", "reason_category",
 )  # fmt: skip
 
 
@@ -80,15 +78,24 @@ async def lock(tx: Transaction, session_ids: Collection[str]) -> dict[str, Born]
 
 
 async def read(tx: Transaction, session_ids: Collection[str]) -> dict[str, Born]:
-    """Read the sessions that exist, without waiting for anybody."""
+    """Read the sessions that exist, without waiting for anybody.
+
+    What was ``walked`` comes with AI-built walks alone; others are long, and `storage.facts` asks
+    for the nodes that are to be answered.
+    """
     rows = await tx.fetch(_READ, list(session_ids))
     found = {row[0]: _session(row) for row in rows}
     asking = {row[0]: row["node_requested"] for row in rows if row["kind"] == "ai_build"}
+    walked = await walks.walked(tx, asking)
     for session_id, built in (await built_walks.read(tx, asking)).items():
         session = found[session_id]
         if isinstance(session, Active):
-            request_id = built.newest_request if asking[session_id] else None
-            found[session_id] = replace(session, request_id=request_id, nodes=built.nodes)
+            found[session_id] = replace(
+                session,
+                walked=walked.get(session_id, session.walked),
+                request_id=built.newest_request if asking[session_id] else None,
+                nodes=built.nodes,
+            )
     return found
 
 
@@ -123,16 +130,16 @@ async def _update(tx: Transaction, changed: Sequence[Born]) -> None:
             ticket_kind = c.ticket_kind, ticket_id = c.ticket_id,
             status = c.status, version = c.version, steps = c.steps,
             last_activity_at = c.last_activity_at, current_node_id = c.current_node_id,
-            walked = c.walked::json, node_requested = c.node_requested, ended_at = c.ended_at,
+            node_requested = c.node_requested, ended_at = c.ended_at,
             helpful = c.helpful, resolution_notes = c.resolution_notes, reason = c.reason,
             reason_category = c.reason_category
         from unnest(
             $1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[],
-            $7::timestamptz[], $8::text[], $9::text[], $10::boolean[], $11::timestamptz[],
-            $12::boolean[], $13::text[], $14::text[], $15::text[]
+            $7::timestamptz[], $8::text[], $9::boolean[], $10::timestamptz[], $11::boolean[],
+            $12::text[], $13::text[], $14::text[]
         ) as c(
             id, ticket_kind, ticket_id, status, version, steps, last_activity_at,
-            current_node_id, walked, node_requested, ended_at, helpful, resolution_notes, reason,
+            current_node_id, node_requested, ended_at, helpful, resolution_notes, reason,
             reason_category
         )
         where s.id = c.id
@@ -222,8 +229,7 @@ def _session(row: asyncpg.Record) -> Born:
     so_far = (origin, row["version"], row["steps"], row["last_activity_at"], row["current_node_id"])
     match SessionStatus(row["status"]):
         case SessionStatus.ACTIVE:
-            walked = frozenset(json.loads(row["walked"]))
-            return Active(*so_far, walked)
+            return Active(*so_far)
         case SessionStatus.RESOLVED:
             return Resolved(*so_far, row["ended_at"], row["helpful"], row["resolution_notes"])
         case SessionStatus.ABANDONED:
@@ -283,10 +289,9 @@ def _origin(origin: Origin) -> tuple[Any, ...]:
 
 def _state(session: Born) -> tuple[Any, ...]:
     """The columns of `_STATE`."""
-    walked = _walked(session.walked) if isinstance(session, Active) else "[]"
     common = (
         status(session).value, session.version, session.steps, session.last_activity_at,
-        session.current_node_id, walked,
+        session.current_node_id,
     )  # fmt: skip
     match session:
         case Active():
@@ -297,9 +302,3 @@ def _state(session: Born) -> tuple[Any, ...]:
             return (*common, False, at, None, None, reason, category)
         case Abandoned(ended_at=at, reason=reason):
             return (*common, False, at, None, None, reason, None)
-
-
-@lru_cache(maxsize=4_096)
-def _walked(node_ids: frozenset[str]) -> str:
-    """Sessions of one flow have walked the same few sets of nodes, so the texts are kept."""
-    return json.dumps(sorted(node_ids), ensure_ascii=False)

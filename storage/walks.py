@@ -44,6 +44,27 @@ async def read(tx: Transaction, session_ids: Collection[str]) -> dict[str, Walk]
     }
 
 
+async def walked(
+    tx: Transaction, session_ids: Collection[str], node_ids: Collection[str] | None = None
+) -> dict[str, frozenset[str]]:
+    """The nodes that were answered, by session; of ``node_ids``, where only they are of interest.
+
+    A session that answered none of them is not among the keys.
+    """
+    if not session_ids:
+        return {}
+    rows = await tx.fetch(
+        """
+        select session_id::text, array_agg(distinct node_id) from walk_steps
+        where session_id = any($1::uuid[]) and ($2::text[] is null or node_id = any($2))
+        group by session_id
+        """,
+        list(session_ids),
+        node_ids if node_ids is None else list(node_ids),
+    )
+    return {session_id: frozenset(nodes) for session_id, nodes in rows}
+
+
 async def add_steps(tx: Transaction, steps: Iterable[tuple[str, StepRecorded]]) -> None:
     """Append steps to the walks of the sessions they come with."""
     await tx.copy(

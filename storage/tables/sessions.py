@@ -43,7 +43,6 @@ sessions = Table(
     Column("steps", Integer, nullable=False),
     Column("current_node_id", Text),
     # the ids of the nodes answered so far, to which a technician may go back
-    Column("walked", JSON, nullable=False, server_default=text("'[]'")),
     Column("node_requested", Boolean, nullable=False, server_default=false()),
     Column("last_activity_at", MOMENT, nullable=False),
     Column("ended_at", MOMENT),

@@ -1,6 +1,5 @@
 """What stands in the database, and what should stand there, in one shape that can be compared."""
 
-import json
 from typing import Any
 
 import asyncpg
@@ -26,8 +25,8 @@ _QUERIES = {
         select id::text, account_id::text, kind, ticket_kind, ticket_id, created_by::text,
             acting_as, started_at, flow_id::text, flow_version, flow_proposal_id::text, category,
             problem_text, previous_session_id::text, status, version, steps, current_node_id,
-            walked::text, node_requested, last_activity_at, ended_at, helpful, resolution_notes,
-            reason, reason_category
+            node_requested, last_activity_at, ended_at, helpful, resolution_notes, reason,
+            reason_category
         from sessions order by id
     """,
     "steps": """
@@ -161,7 +160,6 @@ def _session(session: Born) -> tuple[object, ...]:
         session.version,
         session.steps,
         session.current_node_id,
-        json.dumps(sorted(session.walked) if isinstance(session, Active) else []),
         isinstance(session, Active) and session.request_id is not None,
         session.last_activity_at,
         ended and ended.ended_at,
