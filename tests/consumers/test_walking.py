@@ -58,6 +58,30 @@ async def test_every_reply_shows_the_node_to_be_answered(
     assert [one["session"]["current_node_id"] for one in replies] == ["n1", "n2", "done", "done"]
 
 
+@pytest.mark.parametrize("cut", range(5))
+async def test_a_technician_goes_back_to_nodes_that_were_answered_and_to_no_others(
+    desk: Desk, cut: int
+) -> None:
+    """Whatever of it is in one batch: back to the first node, on to the second, and ahead."""
+    await author(desk)
+    session = {"session_id": new_id()}
+    walk = [("n1", "y"), ("n2", None), ("n1", "y"), ("done", None), ("n2", None)]
+    sent = [
+        command("record_step", command_id=new_id(), **session, node_id=node, option_id=option)
+        for node, option in walk
+    ]
+    await desk.apply(command("start_flow", command_id=new_id(), **session))
+    await desk.apply(*sent[:cut])
+    await desk.apply(*sent[cut:])
+    replies = (await desk.replies())[1:]
+    assert [one.get("code", one["outcome"]) for one in replies] == [
+        *("accepted", "accepted", "accepted", "stale_node", "accepted")
+    ]
+    assert [one["session"]["current_node_id"] for one in replies] == [
+        *("n2", "done", "n2", "n2", "done")
+    ]
+
+
 async def test_a_walk_stays_at_the_version_that_it_began_with(desk: Desk) -> None:
     await author(desk)
     session = {"session_id": new_id()}
