@@ -82,6 +82,7 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     ) -> dict[TopicPartition, list[Any]]:
         """Fetch as the client does, past records that it cannot decode."""
         self.polled_at = time.monotonic()
+        course = self.course
         fetched: dict[TopicPartition, list[Any]]
         try:
             fetched = await self._take_of_each_lane(max_records) if not partitions else {}
@@ -97,6 +98,10 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                 raise
             fetched = await self._fetch_replacing(offsets, max_records)
         # From here to the return nothing awaits, so no seek can come between.
+        if course != self.course:
+            # One came before: some of the records are from where reading was then.
+            self._go_back()
+            fetched = {}
         spans: dict[Partition, range] = {}
         for partition, records in fetched.items():
             end = records[-1].offset + 1
@@ -138,7 +143,7 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         except _UNDECODABLE:
             return
         for partition, records in fetched.items():
-            super().seek(partition, records[0].offset)
+            super().seek(partition, self._read_up_to.get(partition, records[0].offset))
 
     async def _take_of_each_lane(self, max_records: int | None) -> dict[TopicPartition, list[Any]]:
         """What was fetched already, up to ``max_records`` of each lane."""

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from consumers.raw_consumer import RawConsumer
@@ -228,3 +228,39 @@ async def test_who_never_came_to_a_place_has_none_to_give_up() -> None:
     consumer = RawConsumer("topic", bootstrap_servers="127.0.0.1:1", group_id="group")
     consumer.give_place_up()
     await consumer.stop()
+
+
+async def test_a_seek_during_a_fetch_loses_nothing(
+    producer: AIOKafkaProducer,
+    topic: str,
+    start_reading: StartReading,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where a lane finds that it has to read again while the next records are fetched."""
+    for partition in range(3):
+        await send(producer, topic, partition, [Raw(value) for value in marks(*range(9))])
+    reader = await start_reading()
+    reader.consumer._lanes = 3
+    await reader.read(27)
+    fetch = AIOKafkaConsumer.getmany
+    sought = False
+
+    async def seeking(
+        consumer: RawConsumer, *partitions: TopicPartition, **how: int | None
+    ) -> dict[Any, Any]:
+        nonlocal sought
+        fetched: dict[Any, Any] = await fetch(consumer, *partitions, **how)
+        if fetched and not sought:
+            sought = True
+            for partition in consumer.assignment():
+                consumer.seek(partition, 4)
+        return fetched
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", seeking)
+    for partition in range(3):
+        await send(producer, topic, partition, [Raw(value) for value in marks(9)])
+    again = Reader(reader.consumer, [TopicPartition(topic, number) for number in range(3)])
+    again.spans = {partition: [range(4)] for partition in again.spans}
+    await again.read(18)
+    assert sought
+    assert again.values == {number: marks(*range(4, 10)) for number in range(3)}
