@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from benchmarks.measures import Figure, Results
 
 LATEST = Path(__file__).parent / "latest.json"
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+_BEGIN, _END = "<!-- written by make bench -->", "<!-- up to here -->"
 _PACKAGES = (
     "aiokafka", "asyncpg", "faststream", "faststream-outbox", "procrastinate", "pydantic",
     "sqlalchemy", "uvloop",
@@ -35,6 +38,10 @@ AT_MOST = {
 }
 
 
+NAMES = (*AT_LEAST, *AT_MOST, "statements_per_batch")
+"""All figures, in the order in which they are told."""
+
+
 def line(name: str, figure: Figure, raw: Mapping[str, object]) -> str:
     """One row of the table: the figure, its target and whether it is met, and what is behind it."""
     behind = "  ".join(f"{what} {shown(value)}" for what, value in raw.items())
@@ -42,9 +49,20 @@ def line(name: str, figure: Figure, raw: Mapping[str, object]) -> str:
 
 
 def write(results: Results, *, quick: bool, postgres: str) -> None:
-    """Write `benchmarks/latest.json`."""
-    content = {
-        **{name: _rounded(figure) for name, figure in results.figures.items()},
+    """Write `benchmarks/latest.json`; what was not measured is null there.
+
+    A run that was not ``quick`` goes into the page, too.
+    """
+    content = content_of(results, quick=quick, postgres=postgres)
+    LATEST.write_text(json.dumps(content, indent=2) + "\n")
+    if not quick:
+        PAGE.write_text(with_figures(PAGE.read_text(), content))
+
+
+def content_of(results: Results, *, quick: bool, postgres: str) -> dict[str, Any]:
+    """What `benchmarks/latest.json` says of a run."""
+    return {
+        **{name: _rounded(results.figures.get(name)) for name in NAMES},
         "raw": _rounded(results.raw),
         "quick": quick,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -60,7 +78,29 @@ def write(results: Results, *, quick: bool, postgres: str) -> None:
             **{package: version(package) for package in _PACKAGES},
         },
     }
-    LATEST.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def with_figures(text: str, content: Mapping[str, Any]) -> str:
+    """The page with the figures of this run in place of those before.
+
+    Raises ValueError where a mark is missing.
+    """
+    before, begin, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        msg = f"{PAGE.name} lacks the marks {_BEGIN} and {_END}"
+        raise ValueError(msg)
+    machine, versions = content["machine"], content["versions"]
+    where = (
+        f"{content['date'][:10]}, {machine['cores']} cores of {machine['processor']},"
+        f" {machine['memory_gb']:.0f} GB, Python {versions['python']},"
+        f" PostgreSQL {versions['postgres'].split()[0]}:"
+    )
+    rows = [
+        f"| `{name}` | {shown(content[name])} | {_target(name, content[name])} |" for name in NAMES
+    ]
+    table = "\n".join(["| measure | figure | target |", "|---|---|---|", *rows])
+    return f"{before}{_BEGIN}\n\n{where}\n\n{table}\n\n{_END}{after}"
 
 
 def _target(name: str, figure: Figure) -> str:

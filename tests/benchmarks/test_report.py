@@ -1,16 +1,54 @@
-"""Every figure has a target or a reason to have none, is explained, and is judged."""
+"""The figures that are told are those that were measured last, all of them and in full."""
+
+import json
+import re
+from typing import Any
 
 import pytest
 
-from benchmarks.report import AT_LEAST, AT_MOST, line
+from benchmarks.report import AT_LEAST, AT_MOST, LATEST, NAMES, line, shown, with_figures
 from tests.docs.reading import page, quoted, rows, section
 
-NAMES = {*AT_LEAST, *AT_MOST, "statements_per_batch"}
+PERFORMANCE = page("docs/performance.md")
+COMPARED = list(rows(section(PERFORMANCE, "How to measure")))
+TOLD = list(rows(section(PERFORMANCE, "What was measured last")))
+
+
+@pytest.fixture(scope="module")
+def latest() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(LATEST.read_text())
+    return content
+
+
+def test_the_file_has_every_figure_and_what_is_behind_it(latest: dict[str, Any]) -> None:
+    assert set(latest) == {*NAMES, "raw", "quick", "date", "machine", "versions"}
+    measured = {name for name in NAMES if latest[name] is not None}
+    assert measured == {name for name in NAMES if latest["raw"].get(name)}
 
 
 def test_the_page_explains_every_figure() -> None:
-    explained = rows(section(page("docs/performance.md"), "How to measure"))
-    assert {name for what, _ in explained for name in quoted(what)} == NAMES
+    assert {name for what, _ in COMPARED for name in quoted(what)} == set(NAMES)
+
+
+def test_the_page_tells_every_figure_and_those_of_the_last_full_run(latest: dict[str, Any]) -> None:
+    told = {quoted(name)[0]: figure for name, figure, _ in TOLD}
+    assert set(told) == set(NAMES)
+    assert latest["quick"] or told == {name: shown(latest[name]) for name in NAMES}
+
+
+def test_the_figures_of_a_run_replace_those_before(latest: dict[str, Any]) -> None:
+    new = {**latest, "latency_p50_ms": 12.3, "apply_vs_limit": None}
+    once = with_figures(PERFORMANCE, new)
+    assert "| `latency_p50_ms` | 12.3 | ≤ 15 met |" in once
+    assert "| `apply_vs_limit` | none | ≥ 0.6 MISSED |" in once
+    assert with_figures(once, new) == once
+    with pytest.raises(ValueError, match="lacks the marks"):
+        with_figures("# Performance\n", new)
+
+
+def test_the_pictures_are_on_the_page() -> None:
+    drawn = {picture.name for picture in (LATEST.parents[1] / "docs" / "pictures").glob("*.png")}
+    assert drawn == set(re.findall(r"\(pictures/([^)]+)\)", PERFORMANCE))
 
 
 @pytest.mark.parametrize(
@@ -25,3 +63,7 @@ def test_the_page_explains_every_figure() -> None:
 )
 def test_a_missed_target_is_shown_as_missed(name: str, figure: float | None, verdict: str) -> None:
     assert verdict in line(name, figure, {})
+
+
+def test_no_figure_has_two_targets() -> None:
+    assert not AT_LEAST.keys() & AT_MOST.keys()
