@@ -9,10 +9,14 @@ import asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from producers import topics
+from producers.disconnect import disconnect
 from producers.kafka import Kafka
 
 _TIMEOUT_SECONDS = 30
 _FIRST_LOOK_BACK = 16
+# Where the broker is slow to say goodbye, a connection by TLS waits for it for half a minute, and
+# what was read would be given up.
+_LEAVE_SECONDS = 0.5
 
 
 class ProgressUnreadable(Exception):
@@ -52,8 +56,7 @@ async def _settled_end(kafka: Kafka, partition: TopicPartition) -> int:
                 return end
             await asyncio.sleep(0.02)  # between two questions to the broker, not for luck
     finally:
-        await everything.stop()
-        await committed.stop()
+        await asyncio.gather(*(disconnect(one, _LEAVE_SECONDS) for one in (everything, committed)))
 
 
 async def _newest_below(kafka: Kafka, partition: TopicPartition, end: int) -> int:
@@ -73,7 +76,7 @@ async def _newest_below(kafka: Kafka, partition: TopicPartition, end: int) -> in
                 return 0
             look_back *= 4
     finally:
-        await consumer.stop()
+        await disconnect(consumer, _LEAVE_SECONDS)
 
 
 async def _last_number(
