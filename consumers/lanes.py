@@ -62,6 +62,13 @@ class Lanes:
             if part.records:
                 await self._begin(lane, part)
 
+    async def give_up(self) -> None:
+        """Leave what is at hand as it is: it was not applied, and comes again."""
+        parts = list(self._parts.values())
+        for part in parts:
+            part.cancel()
+        await asyncio.gather(*parts, return_exceptions=True)
+
     async def _begin(self, lane: int, part: Read) -> "asyncio.Task[None]":
         await self._rooms[lane].acquire()
         self.idle.clear()

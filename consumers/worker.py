@@ -152,6 +152,7 @@ class Worker:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LEAVE_SECONDS):
                 await self._broker.stop()
+        await self._lanes.give_up()
 
     def polled_seconds_ago(self) -> float:
         """How long ago Kafka was polled last; infinity before the first time."""

@@ -102,3 +102,12 @@ async def test_what_is_a_whole_waits_for_all_before_it_and_is_waited_for(
     assert bench.begun == [(1, 0), (1, 1), (2, -1)]
     assert bench.lanes.idle.is_set()
     assert not bench.lanes.at_hand
+
+
+async def test_what_is_given_up_ends_where_it_stands(bench: Bench) -> None:
+    for number in (1, 2):
+        await bench.take_up(number)
+    await settled()
+    await bench.lanes.give_up()
+    assert bench.begun == [(1, 0), (1, 1)]
+    assert bench.lanes.idle.is_set()
