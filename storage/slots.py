@@ -20,6 +20,7 @@ _log = structlog.get_logger()
 _MOST_SLOTS = 1_000
 _RETAKE_SECONDS = 30.0
 _LEAVE_SECONDS = 2.0
+_GHOST_SECONDS = 1.0
 
 
 class SlotLost(Exception):
@@ -67,13 +68,28 @@ class Slot:
 
 
 async def take_slot(database_url: str, prefix: str, kind: str = "worker") -> Slot:
-    """Take the lowest free slot of a kind. Raises what connecting raises."""
-    for number in range(_MOST_SLOTS):
-        lease = await try_lease(database_url, f"{prefix}{kind}-{number}")
+    """Take the lowest free slot of a kind. Raises what connecting raises.
+
+    Where somebody holds a lower one, it is looked at again after a moment: whoever was killed just
+    now holds it until the server has noticed, and its partitions would wait for nobody.
+    """
+    number, lease = await _lowest_free(database_url, f"{prefix}{kind}-", range(_MOST_SLOTS))
+    if number:
+        await asyncio.sleep(_GHOST_SECONDS)
+        with contextlib.suppress(SlotLost):
+            lower = await _lowest_free(database_url, f"{prefix}{kind}-", range(number))
+            await lease.release()
+            number, lease = lower
+    was_running = await _mark(database_url, lease.name, running=True)
+    return Slot(database_url, lease.name, number, lease, unclean=was_running)
+
+
+async def _lowest_free(database_url: str, names: str, numbers: range) -> tuple[int, Lease]:
+    for number in numbers:
+        lease = await try_lease(database_url, f"{names}{number}")
         if lease is not None:
-            was_running = await _mark(database_url, lease.name, running=True)
-            return Slot(database_url, lease.name, number, lease, unclean=was_running)
-    msg = f"all {_MOST_SLOTS} {kind} slots are taken"
+            return number, lease
+    msg = f"all slots from {names}{numbers.start} to {numbers.stop - 1} are taken"
     raise SlotLost(msg)
 
 

@@ -310,6 +310,20 @@ async def test_a_killed_worker_leaves_its_slot_free_and_unclean(database_url: st
     await again.leave()
 
 
+async def test_a_slot_whose_worker_died_a_moment_ago_is_waited_for(
+    desk: Desk, database_url: str
+) -> None:
+    """Postgres may notice a death when the next one is there already, in the slot above."""
+    ghost = await take_slot(database_url, "t.")
+    taking = asyncio.ensure_future(take_slot(database_url, "t."))
+    await asyncio.sleep(0.2)
+    await end_leases(desk)
+    slot = await taking
+    assert (slot.number, slot.unclean) == (0, True)
+    await slot.leave()
+    await ghost.lease.release()
+
+
 async def next_slot(database_url: str, number: int) -> slots.Slot:
     """Take slots until it is that one: Postgres hears of the death a moment later."""
     async with asyncio.timeout(2):

@@ -2,16 +2,14 @@
 
 import time
 
-import psycopg
-
 from tests.chaos.fault import Fault, Inject
-from tests.chaos.scene import Scene
+from tests.chaos.scene import NotInjected, Scene
 from tests.outside.people import ACME
 
 _HELD_SECONDS = 25
 """Longer than our statements wait for a lock."""
 _SNAPSHOT_SECONDS = 15
-_SERIALIZABLE_SECONDS = 10
+_UNSERIALIZABLE_SECONDS = 10
 _BOTH_AWAY_SECONDS = 30
 
 
@@ -92,37 +90,38 @@ def deadlocks(scene: Scene) -> int:
     return 3
 
 
-def serializable(scene: Scene) -> int:
-    """Have transactions fail for want of serial order, by the database's default."""
+def serialization_failures(scene: Scene) -> int:
+    """Have every third batch fail as a transaction does that has no place in a serial order."""
+    before = scene.log_lines("40001")
     with scene.database() as connection:
-        before = scene.log_lines("40001")
-        _set_isolation(connection, "serializable")
-        _end_all(connection)
-        scene.another().wait_until_ready()
-        scene.until(lambda: scene.log_lines("40001") > before, "no serialization failure")
-        time.sleep(_SERIALIZABLE_SECONDS)
-        _set_isolation(connection, "read committed")
-        _end_all(connection)
-    return 1
+        connection.execute(
+            """
+            create function out_of_order() returns trigger language plpgsql as $$
+            begin
+                if random() < 0.3 then
+                    raise serialization_failure;
+                end if;
+                return null;
+            end
+            $$
+            """
+        )
+        connection.execute(
+            "create trigger out_of_order after insert on inbox execute function out_of_order()"
+        )
+        time.sleep(_UNSERIALIZABLE_SECONDS)
+        connection.execute("drop function out_of_order cascade")
+    failed = scene.log_lines("40001") - before
+    if not failed:
+        message = "no serialization failure"
+        raise NotInjected(message)
+    return failed
 
 
 def _until_somebody_waits_for(scene: Scene, pid: int) -> None:
     question = "select exists (select from pg_stat_activity where %s = any(pg_blocking_pids(pid)))"
     with scene.database() as looking:
         scene.until(lambda: looking.execute(question, [pid]).fetchone() == (True,), "nobody waits")
-
-
-def _set_isolation(connection: psycopg.Connection, level: str) -> None:
-    name = connection.info.dbname
-    connection.execute(f"alter database {name} set default_transaction_isolation to '{level}'")
-
-
-def _end_all(connection: psycopg.Connection) -> None:
-    """Have every connection of the program's be made anew."""
-    connection.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity"
-        " where application_name = 'firstline' and datname = current_database()"
-    )
 
 
 FAULTS = (
@@ -133,5 +132,5 @@ FAULTS = (
     Fault("locks held by somebody else", locks_held),
     Fault("a snapshot held", snapshot_held(_SNAPSHOT_SECONDS)),
     Fault("deadlocks", deadlocks),
-    Fault("serialization failures", serializable),
+    Fault("serialization failures", serialization_failures),
 )
