@@ -1,7 +1,7 @@
 """The worker: a FastStream subscriber over the command topics that applies what it reads.
 
-The handler settles every batch itself. It returns only when the batch is applied, or when reading
-starts again at the positions; it never raises, because FastStream would go on reading.
+The handler settles every batch itself: it hands what was read over to lanes, and returns once they
+have room for more. It never raises, because FastStream would go on reading.
 """
 
 import asyncio
@@ -152,7 +152,9 @@ class Worker:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LEAVE_SECONDS):
                 await self._broker.stop()
-        await self._lanes.give_up()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await self._lanes.give_up()
 
     def polled_seconds_ago(self) -> float:
         """How long ago Kafka was polled last; infinity before the first time."""

@@ -41,6 +41,8 @@ _log = structlog.get_logger()
 _OBJECTS_BETWEEN_COLLECTIONS = 200_000
 _RELAY_DRAIN_SECONDS = 6.0
 _UPKEEP_SECONDS = 2.0
+# One for each of four lanes, two for the relay, and some for seeking, sweeping and pruning.
+_WORKER_CONNECTIONS = 10
 _NODE_CONNECTIONS = 2
 _GRACE_SECONDS = 2.0
 
@@ -73,7 +75,7 @@ async def run_worker(
         middlewares: list[Any] = [metrics.middleware()]
         if (provider := leaving.enter_context(exporting())) is not None:
             middlewares.append(span_middleware(provider))
-        engine = connect(servers.database_url)
+        engine = connect(servers.database_url, pool_size=_WORKER_CONNECTIONS)
         leaving.push_async_callback(engine.dispose)
         slot = await take_slot(servers.database_url, settings.topic_prefix)
         leaving.push_async_callback(slot.leave)

@@ -4,6 +4,7 @@ SQLAlchemy holds the pool; transactions and the statements of a batch are asyncp
 and writes a thousand rows in a fraction of the time.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage.failpoints import reach_at_first
 
@@ -46,6 +47,8 @@ def connect(
         hide_parameters=True,  # parameters are what senders wrote
     )
 
+
+_ROLLBACK_SECONDS = 5.0
 
 DIALECT = "postgresql+asyncpg://"
 """What SQLAlchemy has to know; the address is the driver's to read."""
@@ -138,15 +141,29 @@ async def _begun(engine: AsyncEngine) -> AsyncIterator[asyncpg.Connection]:
     The pool sees nothing of what happens on it: one that is lost, or not at rest, is thrown away.
     """
     async with engine.connect() as connection:
-        driver: Any = (await connection.get_raw_connection()).driver_connection
+        driver = await _living(connection)
         try:
             # Locks are taken in one statement, and what they protect is read in the next.
             await driver.execute("begin isolation level read committed")
             yield driver
-        except BaseException:
+        except Exception:
             with suppress(Exception):  # it is lost with its connection, then
-                await driver.execute("rollback")
+                async with asyncio.timeout(_ROLLBACK_SECONDS):
+                    await driver.execute("rollback")
+            raise
+        except BaseException:
+            # Whoever cancels does not wait for a server that says nothing.
+            driver.terminate()
             raise
         finally:
             if driver.is_closed() or driver.is_in_transaction():
                 await connection.invalidate()
+
+
+async def _living(connection: AsyncConnection) -> Any:  # noqa: ANN401 - an asyncpg.Connection
+    """The driver's connection, made anew where it was lost: a restart ends all of the pool."""
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    while driver.is_closed():
+        await connection.invalidate()
+        driver = (await connection.get_raw_connection()).driver_connection
+    return driver

@@ -42,7 +42,6 @@ sessions = Table(
     Column("version", Integer, nullable=False),
     Column("steps", Integer, nullable=False),
     Column("current_node_id", Text),
-    # the ids of the nodes answered so far, to which a technician may go back
     Column("node_requested", Boolean, nullable=False, server_default=false()),
     Column("last_activity_at", MOMENT, nullable=False),
     Column("ended_at", MOMENT),

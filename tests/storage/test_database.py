@@ -1,0 +1,159 @@
+"""Transactions begin and end as they say, whatever becomes of the connection."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from storage.database import NotCommitted, Transaction, begin, connect, rehearse
+
+
+class Odd(Exception):
+    """Raised by a block."""
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = connect(database_url, pool_size=1)
+    async with begin(engine) as tx:
+        await tx.execute("create temporary table noted (number int primary key)")
+    yield engine
+    await engine.dispose()
+
+
+async def note(tx: Transaction, number: int) -> None:
+    await tx.execute("insert into noted values ($1)", number)
+
+
+async def note_together(tx: Transaction, *numbers: int) -> None:
+    async with tx.savepoint():
+        for number in numbers:
+            await note(tx, number)
+
+
+async def note_and_raise(engine: AsyncEngine, *numbers: int) -> None:
+    async with begin(engine) as tx:
+        await tx.copy("noted", ("number",), [(number,) for number in numbers])
+        raise Odd
+
+
+async def go_on_after_a_failure(engine: AsyncEngine) -> None:
+    async with begin(engine) as tx:
+        await note(tx, 1)
+        with contextlib.suppress(asyncpg.UniqueViolationError):
+            await note(tx, 1)
+
+
+async def noted(engine: AsyncEngine) -> list[int]:
+    async with begin(engine) as tx:
+        return [number for (number,) in await tx.fetch("select number from noted order by number")]
+
+
+async def test_a_block_that_ends_is_committed_and_one_that_raises_is_not(
+    engine: AsyncEngine,
+) -> None:
+    async with begin(engine) as tx:
+        await note(tx, 1)
+    with pytest.raises(Odd):
+        await note_and_raise(engine, 2)
+    async with rehearse(engine) as tx:
+        await note(tx, 3)
+    assert await noted(engine) == [1]
+
+
+async def test_rows_that_are_copied_first_are_rolled_back_too(engine: AsyncEngine) -> None:
+    with pytest.raises(Odd):
+        await note_and_raise(engine, 1, 2)
+    assert await noted(engine) == []
+
+
+async def test_a_savepoint_undoes_its_block_alone(engine: AsyncEngine) -> None:
+    async with begin(engine) as tx:
+        await note(tx, 1)
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await note_together(tx, 2, 1)
+        await note_together(tx, 3)
+    assert await noted(engine) == [1, 3]
+
+
+async def test_a_block_that_goes_on_after_a_statement_that_failed_is_not_said_to_be_committed(
+    engine: AsyncEngine,
+) -> None:
+    with pytest.raises(NotCommitted):
+        await go_on_after_a_failure(engine)
+    assert await noted(engine) == []
+
+
+async def test_transactions_are_read_committed_whatever_the_default(database_url: str) -> None:
+    url = make_url(database_url).update_query_dict(
+        {"options": "-c default_transaction_isolation=serializable"}
+    )
+    engine = connect(url.render_as_string(hide_password=False))
+    async with begin(engine) as tx:
+        ((level,),) = await tx.fetch("show transaction_isolation")
+    await engine.dispose()
+    assert level == "read committed"
+
+
+async def test_connections_that_were_all_lost_are_made_anew(database_url: str) -> None:
+    engine = connect(database_url, pool_size=3)
+    async with begin(engine) as one, begin(engine) as two, begin(engine) as three:
+        lost = [(await tx.fetch("select pg_backend_pid()"))[0][0] for tx in (one, two, three)]
+    killer = await asyncpg.connect(database_url)
+    await killer.execute("select pg_terminate_backend(pid) from unnest($1::int[]) pid", lost)
+    await killer.close()
+    await asyncio.sleep(0.1)  # the ends of the connections are read
+    async with begin(engine) as tx:
+        assert await tx.fetch("select 1")
+    await engine.dispose()
+
+
+async def test_who_waits_for_a_silent_server_can_stop_waiting(database_url: str) -> None:
+    """A server that stands still, or is behind a network that drops everything."""
+    async with muted(database_url) as (url, silent):
+        engine = connect(url, pool_size=1)
+        async with begin(engine):
+            pass
+        silent.set()
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3), begin(engine) as tx:
+                await tx.fetch("select 1")
+        assert asyncio.get_running_loop().time() - began < 3
+        silent.clear()
+        async with begin(engine) as tx:
+            assert await tx.fetch("select 1")
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def muted(database_url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """A way to the database on which nothing arrives while the event is set."""
+    server, silent = make_url(database_url), asyncio.Event()
+    ways: set[asyncio.Task[None]] = set()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            if not silent.is_set():
+                writer.write(data)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(server.host, server.port)
+        ways.add(asyncio.ensure_future(carry(reader, back)))
+        ways.add(asyncio.ensure_future(carry(there, writer)))
+
+    proxy = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = proxy.sockets[0].getsockname()[1]
+    try:
+        yield server.set(host="127.0.0.1", port=port).render_as_string(hide_password=False), silent
+    finally:
+        proxy.close()
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
