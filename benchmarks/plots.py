@@ -21,23 +21,30 @@ mpl.rcParams |= {
 }
 
 
+_PLOTS = (
+    (
+        "batch_sizes",
+        "commands_per_second_by_batch_records",
+        "throughput-by-batch-size",
+        "One worker, by the most records of a batch",
+        "FIRSTLINE_BATCH_RECORDS",
+    ),
+    (
+        "growth_stored",
+        "commands_per_second_by_stored_sessions",
+        "throughput-by-stored-sessions",
+        "One worker, by what is stored already",
+        "stored sessions, each with ten rows in the inbox",
+    ),
+)
+
+
 def draw(results: Results) -> None:
     """Draw throughput by batch size and by stored rows, where they were measured."""
     _FOLDER.mkdir(exist_ok=True)
-    if "batch_sizes" in results.raw:
-        _draw(
-            "throughput-by-batch-size",
-            "One worker, by the most records of a batch",
-            "FIRSTLINE_BATCH_RECORDS",
-            _by_number(results, "batch_sizes", "commands_per_second_by_batch_records"),
-        )
-    if "growth_stored" in results.raw:
-        _draw(
-            "throughput-by-stored-sessions",
-            "One worker, by what is stored already",
-            "stored sessions, each with ten rows in the inbox",
-            _by_number(results, "growth_stored", "commands_per_second_by_stored_sessions"),
-        )
+    for measure, of, name, title, across in _PLOTS:
+        if measure in results.raw:
+            _draw(name, title, across, _by_number(results, measure, of))
 
 
 def _draw(name: str, title: str, across: str, rates: Mapping[int, float]) -> None:

@@ -13,6 +13,7 @@ import structlog
 from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from consumers.intervals import at_intervals
 from producers import topics
 from producers.events import JSON_HEADERS
 from producers.ids import derived
@@ -20,7 +21,6 @@ from producers.json import rfc3339
 from producers.topics import MESSAGE_LIMIT
 from storage import outbox, sweeps
 from storage.database import Transaction, begin
-from storage.faults import describe
 from storage.outbox import Message
 from storage.sweeps import Due
 
@@ -32,7 +32,6 @@ _log = structlog.get_logger()
 _Find = Callable[[Transaction, datetime, int, Due | None], Awaitable[list[Due]]]
 
 _MOST = 500
-_PAUSE_AFTER_ERROR = 5.0
 
 
 async def sweep_once(engine: AsyncEngine, now: datetime) -> int:
@@ -53,20 +52,13 @@ async def sweep_forever(
     on_swept: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Sweep at intervals until told to stop; what fails is tried again at the next."""
-    while not stop.is_set():
-        pause = every_seconds
-        try:
-            if asked := await sweep_once(engine, datetime.now(UTC)):
-                on_swept(asked)
-                _log.info("swept", commands=asked)
-        except Exception as error:  # noqa: BLE001 - the next sweep finds the same
-            _log.warning("sweep failed", error=describe(error))
-            pause = min(every_seconds, _PAUSE_AFTER_ERROR)
-        try:
-            async with asyncio.timeout(pause):
-                await stop.wait()
-        except TimeoutError:
-            continue
+
+    async def sweep() -> None:
+        if asked := await sweep_once(engine, datetime.now(UTC)):
+            on_swept(asked)
+            _log.info("swept", commands=asked)
+
+    await at_intervals(sweep, stop, every_seconds, "sweep failed")
 
 
 async def _fresh(

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from consumers.intervals import at_intervals
 from storage import retention
 from storage.database import begin
-from storage.faults import describe
 from storage.retention import Kept
 
 _log = structlog.get_logger()
@@ -20,7 +20,6 @@ SLICE = 1_000
 
 _MOST_SLICES = 100
 _PAUSE = 0.02
-_PAUSE_AFTER_ERROR = 5.0
 
 
 async def prune_once(
@@ -56,16 +55,9 @@ async def prune_forever(
     engine: AsyncEngine, stop: asyncio.Event, every_seconds: float, kept: Kept
 ) -> None:
     """Prune at intervals until told to stop; what fails is tried again at the next."""
-    while not stop.is_set():
-        pause = every_seconds
-        try:
-            if went := await prune_round(engine, kept, datetime.now(UTC)):
-                _log.info("pruned", **went)
-        except Exception as error:  # noqa: BLE001 - the next round finds the same
-            _log.warning("pruning failed", error=describe(error))
-            pause = min(every_seconds, _PAUSE_AFTER_ERROR)
-        try:
-            async with asyncio.timeout(pause):
-                await stop.wait()
-        except TimeoutError:
-            continue
+
+    async def prune() -> None:
+        if went := await prune_round(engine, kept, datetime.now(UTC)):
+            _log.info("pruned", **went)
+
+    await at_intervals(prune, stop, every_seconds, "pruning failed")

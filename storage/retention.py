@@ -79,56 +79,63 @@ _TABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
+
+def _counted(delete: str) -> str:
+    """The statement, returning how many rows it deleted."""
+    return f"with gone as ({delete} returning 1) select count(*) from gone"  # noqa: S608 - ours
+
+
+def _first_by_id(table: str) -> str:
+    return _counted(
+        f"""
+        delete from {table}
+        where recorded_at < $1 and id = any(array(select id from {table} order by id limit $2))
+        """  # noqa: S608 - a table's name, from below
+    )
+
+
 # By ctid: with the key, a planner that knows too little reads all of the table to join the slice.
 _SLICES: Mapping[str, str] = MappingProxyType(
     {
         # Without an answer, a command is parked: it is remembered until it has one.
-        "inbox": """
-            with gone as (
-                delete from inbox where ctid = any(array(
-                    select ctid from inbox where recorded_at < $1 and reply is not null
-                    order by recorded_at limit $2
-                ))
-                returning 1
-            )
-            select count(*) from gone
-        """,
-        "ticket_events_heard": """
-            with gone as (
-                delete from ticket_events_heard where ctid = any(array(
-                    select ctid from ticket_events_heard where recorded_at < $1
-                    order by recorded_at limit $2
-                ))
-                returning 1
-            )
-            select count(*) from gone
-        """,
+        "inbox": _counted(
+            """
+            delete from inbox where ctid = any(array(
+                select ctid from inbox where recorded_at < $1 and reply is not null
+                order by recorded_at limit $2
+            ))
+            """
+        ),
+        "ticket_events_heard": _counted(
+            """
+            delete from ticket_events_heard where ctid = any(array(
+                select ctid from ticket_events_heard where recorded_at < $1
+                order by recorded_at limit $2
+            ))
+            """
+        ),
         # What is due to this day is asked for once more, under the same command id.
-        "sweeps": """
-            with gone as (
-                delete from sweeps where ctid = any(array(
-                    select ctid from sweeps where swept_at < $1 order by swept_at limit $2
-                ))
-                returning 1
-            )
-            select count(*) from gone
-        """,
+        "sweeps": _counted(
+            """
+            delete from sweeps where ctid = any(array(
+                select ctid from sweeps where swept_at < $1 order by swept_at limit $2
+            ))
+            """
+        ),
         # Neither what waits, nor what something may still wait behind.
-        "dead_letters": """
-            with gone as (
-                delete from dead_letters where ctid = any(array(
-                    select d.ctid from dead_letters d
-                    where d.recorded_at < $1 and (d.status <> 'open' or d.command_id is null)
-                        and not exists (
-                            select from parked_sessions p
-                            where p.account_id = d.account_id and p.session_id = d.session_id
-                        )
-                    order by d.recorded_at limit $2
-                ))
-                returning 1
-            )
-            select count(*) from gone
-        """,
+        "dead_letters": _counted(
+            """
+            delete from dead_letters where ctid = any(array(
+                select d.ctid from dead_letters d
+                where d.recorded_at < $1 and (d.status <> 'open' or d.command_id is null)
+                    and not exists (
+                        select from parked_sessions p
+                        where p.account_id = d.account_id and p.session_id = d.session_id
+                    )
+                order by d.recorded_at limit $2
+            ))
+            """
+        ),
         # Steps and notes of sessions over for so long, and their escalations, too: an engineer
         # is shown the walk until then. The sessions stay, with the number of their steps. A walk
         # has up to 500 steps, hence fewer of them. One that a batch holds waits for another time.
@@ -158,23 +165,7 @@ _SLICES: Mapping[str, str] = MappingProxyType(
             select count(*) from pruned
         """,
         # Ids are drawn in the order of time, nearly: the first by id are the oldest.
-        "audit_log": """
-            with gone as (
-                delete from audit_log
-                where recorded_at < $1
-                    and id = any(array(select id from audit_log order by id limit $2))
-                returning 1
-            )
-            select count(*) from gone
-        """,
-        "account_audit": """
-            with gone as (
-                delete from account_audit
-                where recorded_at < $1
-                    and id = any(array(select id from account_audit order by id limit $2))
-                returning 1
-            )
-            select count(*) from gone
-        """,
+        "audit_log": _first_by_id("audit_log"),
+        "account_audit": _first_by_id("account_audit"),
     }
 )

@@ -73,11 +73,12 @@ async def take_slot(database_url: str, prefix: str, kind: str = "worker") -> Slo
     Where somebody holds a lower one, it is looked at again after a moment: whoever was killed just
     now holds it until the server has noticed, and its partitions would wait for nobody.
     """
-    number, lease = await _lowest_free(database_url, f"{prefix}{kind}-", range(_MOST_SLOTS))
+    names = f"{prefix}{kind}-"
+    number, lease = await _lowest_free(database_url, names, range(_MOST_SLOTS))
     if number:
         await asyncio.sleep(_GHOST_SECONDS)
         with contextlib.suppress(SlotLost):
-            lower = await _lowest_free(database_url, f"{prefix}{kind}-", range(number))
+            lower = await _lowest_free(database_url, names, range(number))
             await lease.release()
             number, lease = lower
     was_running = await _mark(database_url, lease.name, running=True)
