@@ -90,9 +90,9 @@ async def publish(  # noqa: PLR0913 - what, and how
     and the progress read again. ``batches`` are the rows where they were encoded already;
     ``one_by_one`` tells the rows apart that Kafka refuses.
     """
-    if batches is None and not one_by_one:
-        batches = await encode(producer, kafka, intent.rows)
     async with asyncio.timeout(TRANSACTION_SECONDS):
+        if batches is None and not one_by_one:
+            batches = await encode(producer, kafka, intent.rows)
         await producer.begin_transaction()
         # Nothing is waited for in between, so that the client asks once to have all partitions in
         # the transaction, and sends one request to a broker.
