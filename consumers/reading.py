@@ -1,7 +1,7 @@
 """Where to read on: the database's positions, not Kafka's committed offsets."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -70,14 +70,17 @@ async def seek_to_positions(
 
 
 class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Seeks on assignment, and waits for ``idle``, with nothing at hand, before partitions go."""
+    """Seeks on assignment, and waits until what is at hand is ``done`` before partitions go."""
 
     def __init__(
-        self, engine: AsyncEngine, failed: asyncio.Future[None], idle: asyncio.Event
+        self,
+        engine: AsyncEngine,
+        failed: asyncio.Future[None],
+        done: Callable[[], Awaitable[None]],
     ) -> None:
         self._engine = engine
         self._failed = failed
-        self._idle = idle
+        self._done = done
         self.consumer: RawConsumer | None = None
         self.assigned = asyncio.Event()
 
@@ -90,7 +93,7 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
         """Wait for the batches at hand, within bounds: the positions hold even without it."""
         try:
             async with asyncio.timeout(_DRAIN_SECONDS if revoked else 0):
-                await self._idle.wait()
+                await self._done()
         except TimeoutError:
             _log.warning("partitions go while a batch is applied", partitions=len(revoked))
 

@@ -106,7 +106,7 @@ class Worker:
         self._on_applied = on_applied
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._lanes = Lanes(settings.lanes, self._work)
-        self._rebalances = Rebalances(applier.engine, self.failed, self._lanes.idle)
+        self._rebalances = Rebalances(applier.engine, self.failed, self._lanes.done)
         self._broker = raw_broker(kafka, middlewares)
         subscribe(
             self._broker,
@@ -145,7 +145,7 @@ class Worker:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
-                await self._lanes.idle.wait()
+                await self._lanes.done()
         await self._commit_offsets()
         if self._settings.leaves:
             self.consumer.give_place_up()

@@ -24,10 +24,6 @@ hypothesis.settings.register_profile("firstline", deadline=None, derandomize=Tru
 hypothesis.settings.register_profile("searching", deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "firstline")
 
-# A broker that lives for a minute is not worth the better of Java's compilers: it takes a third of
-# a start, and half of what little work there is.
-os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
-
 # Half a minute each, and more. They begin first, so that no process has one alone in the end.
 _LONGEST = (
     "docs/test_first_steps.py",

@@ -53,6 +53,8 @@ _JAVA_OPTIONS = (
     "-Xmx512m",
     # On the two cores this is meant for, the parallel collectors take more than they save.
     "-XX:+UseSerialGC",
+    # So does the optimizing compiler: it has one of them to itself, for minutes.
+    "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",
     "-Djava.awt.headless=true",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
