@@ -269,7 +269,7 @@ async def unpark(tx: Transaction, queue: AccountSession) -> int:
 
 async def write_up(tx: Transaction, acts: Collection[Act], now: datetime) -> None:
     """Note who did what, and why."""
-    await tx.copy(
+    await tx.append(
         "dead_letter_acts",
         ("letter", "act", "actor", "because", "detail", "value", "acted_at"),
         [(act.letter, act.act, act.actor, act.because, act.detail, act.value, now) for act in acts],

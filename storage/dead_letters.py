@@ -44,7 +44,7 @@ async def save(tx: Transaction, letters: Iterable[DeadLetterRow], now: datetime)
     letters = list(letters)
     if not letters:
         return
-    await tx.copy(
+    await tx.append(
         "dead_letters",
         (
             "id", "reason", "detail", "topic", "partition", "offset", "key", "headers", "value",

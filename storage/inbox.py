@@ -37,7 +37,7 @@ async def known(tx: Transaction, command_ids: Sequence[str]) -> dict[str, Claim]
 
 async def save(tx: Transaction, claims: Iterable[Claim], now: datetime) -> None:
     """Write new claims. Fails with a unique violation where one exists by now."""
-    await tx.copy(
+    await tx.append(
         "inbox",
         ("command_id", "account_id", "session_id", "digest", "reply", "recorded_at"),
         # In one order everywhere, so that two transactions with the same ids meet at the first.

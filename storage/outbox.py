@@ -104,8 +104,8 @@ async def stage(
     if not messages:
         return
     # No id may be drawn by a transaction that has none itself: see `Floor`.
-    await tx.execute("select pg_current_xact_id()")
-    await tx.copy(
+    await tx.take_id()
+    await tx.append(
         "outbox",
         ("shard", "topic", "key", "headers", "value"),
         [

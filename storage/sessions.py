@@ -29,17 +29,17 @@ from domain.tickets import TicketKind, TicketRef
 from storage import built_walks, walks
 from storage.database import Transaction
 
-_READ = """
-    select s.id::text, s.account_id::text, s.kind, s.ticket_kind, s.ticket_id,
-        s.created_by::text, s.acting_as, s.started_at, s.flow_id::text, s.flow_version,
-        s.flow_proposal_id::text, s.category, s.problem_text, s.previous_session_id::text,
-        s.status, s.version, s.steps, s.last_activity_at, s.current_node_id,
-        s.node_requested, s.ended_at, s.helpful, s.resolution_notes, s.reason, s.reason_category,
-        e.status as escalation, e.escalated_by, e.claimed_by::text, e.claimed_at,
-        e.ended_at as escalation_ended_at, e.resolution_notes as escalation_notes,
-        e.instructions, e.new_session_id::text, e.notified
-    from sessions s left join escalations e on e.session_id = s.id
-    where s.id = any($1::uuid[])
+_SESSION = """
+    s.id::text, s.account_id::text, s.kind, s.ticket_kind, s.ticket_id, s.created_by::text,
+    s.acting_as, s.started_at, s.flow_id::text, s.flow_version, s.flow_proposal_id::text,
+    s.category, s.problem_text, s.previous_session_id::text, s.status, s.version, s.steps,
+    s.last_activity_at, s.current_node_id, s.node_requested, s.ended_at, s.helpful,
+    s.resolution_notes, s.reason, s.reason_category
+"""
+_ESCALATION = """
+    e.status as escalation, e.escalated_by, e.claimed_by::text, e.claimed_at,
+    e.ended_at as escalation_ended_at, e.resolution_notes as escalation_notes,
+    e.instructions, e.new_session_id::text, e.notified
 """
 _ORIGIN = (
     "id", "account_id", "kind", "ticket_kind", "ticket_id", "created_by", "acting_as",
@@ -65,16 +65,21 @@ class AuditEntry:
 
 
 async def lock(tx: Transaction, session_ids: Collection[str]) -> dict[str, Born]:
-    """Lock the sessions that exist, by id, then read them with their escalations.
+    """Lock the sessions that exist, by id, and read them as they are once the locks are held.
 
-    Two statements: a row of the join that another transaction changed meanwhile is only seen by
-    a statement that begins after the lock is held.
+    A session that another transaction changed meanwhile is read anew as it is locked. What is
+    joined to it would not be: escalations are asked for in a statement that begins afterwards.
     """
-    await tx.execute(
-        "select 1 from sessions where id = any($1::uuid[]) order by id for no key update",
+    rows = await tx.fetch(
+        f"""
+        select {_SESSION} from sessions s
+        where s.id = any($1::uuid[]) order by s.id for no key update
+        """,  # noqa: S608 - our own columns
         list(session_ids),
     )
-    return await read(tx, session_ids)
+    escalated = {row["id"] for row in rows if row["status"] == SessionStatus.ESCALATED}
+    found = await _sessions(tx, [row for row in rows if row["id"] not in escalated])
+    return found | await read(tx, escalated) if escalated else found
 
 
 async def read(tx: Transaction, session_ids: Collection[str]) -> dict[str, Born]:
@@ -83,20 +88,15 @@ async def read(tx: Transaction, session_ids: Collection[str]) -> dict[str, Born]
     What was ``walked`` comes with AI-built walks alone; others are long, and `storage.facts` asks
     for the nodes that are to be answered.
     """
-    rows = await tx.fetch(_READ, list(session_ids))
-    found = {row[0]: _session(row) for row in rows}
-    asking = {row[0]: row["node_requested"] for row in rows if row["kind"] == "ai_build"}
-    walked = await walks.walked(tx, asking)
-    for session_id, built in (await built_walks.read(tx, asking)).items():
-        session = found[session_id]
-        if isinstance(session, Active):
-            found[session_id] = replace(
-                session,
-                walked=walked.get(session_id, session.walked),
-                request_id=built.newest_request if asking[session_id] else None,
-                nodes=built.nodes,
-            )
-    return found
+    rows = await tx.fetch(
+        f"""
+        select {_SESSION}, {_ESCALATION}
+        from sessions s left join escalations e on e.session_id = s.id
+        where s.id = any($1::uuid[])
+        """,  # noqa: S608 - our own columns
+        list(session_ids),
+    )
+    return await _sessions(tx, rows)
 
 
 async def existing(tx: Transaction, session_ids: Collection[str]) -> set[str]:
@@ -161,7 +161,7 @@ async def _update(tx: Transaction, changed: Sequence[Born]) -> None:
 
 async def insert(tx: Transaction, born: Sequence[Born]) -> None:
     """Write sessions that are new."""
-    await tx.copy(
+    await tx.append(
         "sessions",
         (*_ORIGIN, *_STATE),
         [(*_origin(session.origin), *_state(session)) for session in born],
@@ -202,7 +202,7 @@ async def put_escalations(tx: Transaction, escalated: Sequence[tuple[Escalated, 
 
 async def add_audit(tx: Transaction, entries: Iterable[AuditEntry], now: datetime) -> None:
     """Append to the audit trail."""
-    await tx.copy(
+    await tx.append(
         "audit_log",
         (
             "account_id", "session_id", "command_id", "actor_id", "actor_name", "acting_as",
@@ -216,6 +216,23 @@ async def add_audit(tx: Transaction, entries: Iterable[AuditEntry], now: datetim
             for entry in entries
         ],
     )  # fmt: skip
+
+
+async def _sessions(tx: Transaction, rows: Sequence[asyncpg.Record]) -> dict[str, Born]:
+    """The rows' sessions, AI-built walks with what was asked for them."""
+    found = {row["id"]: _session(row) for row in rows}
+    asking = {row["id"]: row["node_requested"] for row in rows if row["kind"] == "ai_build"}
+    walked = await walks.walked(tx, asking)
+    for session_id, built in (await built_walks.read(tx, asking)).items():
+        session = found[session_id]
+        if isinstance(session, Active):
+            found[session_id] = replace(
+                session,
+                walked=walked.get(session_id, session.walked),
+                request_id=built.newest_request if asking[session_id] else None,
+                nodes=built.nodes,
+            )
+    return found
 
 
 def _session(row: asyncpg.Record) -> Born:

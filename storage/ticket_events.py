@@ -28,7 +28,7 @@ async def heard(tx: Transaction, events: Collection[Heard]) -> set[Heard]:
 
 async def save(tx: Transaction, events: Iterable[Heard], now: datetime) -> None:
     """Remember events. Fails with a unique violation where another transaction was first."""
-    await tx.copy(
+    await tx.append(
         "ticket_events_heard",
         ("account_id", "provider", "event_id", "recorded_at"),
         [(*event, now) for event in sorted(set(events))],

@@ -67,7 +67,7 @@ async def walked(
 
 async def add_steps(tx: Transaction, steps: Iterable[tuple[str, StepRecorded]]) -> None:
     """Append steps to the walks of the sessions they come with."""
-    await tx.copy(
+    await tx.append(
         "walk_steps",
         (
             "session_id", "position", "node_id", "question", "option_id", "answer", "note",

@@ -74,9 +74,9 @@ STORIES: dict[str, tuple[Sequence[Build], Sequence[Build]]] = {
 
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every statement that a transaction sends from now on; a COPY by its table."""
+    """Every statement that a transaction sends from now on; rows appended by their table."""
     sent: list[str] = []
-    fetch, execute, copy = Transaction.fetch, Transaction.execute, Transaction.copy
+    fetch, execute, append = Transaction.fetch, Transaction.execute, Transaction.append
 
     async def counted_fetch(tx: Transaction, sql: str, *arguments: object) -> object:
         sent.append(sql)
@@ -86,16 +86,16 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         sent.append(sql)
         await execute(tx, sql, *arguments)
 
-    async def counted_copy(
+    async def counted_append(
         tx: Transaction, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
     ) -> None:
         if rows:
             sent.append(table)
-        await copy(tx, table, columns, rows)
+        await append(tx, table, columns, rows)
 
     monkeypatch.setattr(Transaction, "fetch", counted_fetch)
     monkeypatch.setattr(Transaction, "execute", counted_execute)
-    monkeypatch.setattr(Transaction, "copy", counted_copy)
+    monkeypatch.setattr(Transaction, "append", counted_append)
     return sent
 
 

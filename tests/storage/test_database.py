@@ -38,7 +38,7 @@ async def note_together(tx: Transaction, *numbers: int) -> None:
 
 async def note_and_raise(engine: AsyncEngine, *numbers: int) -> None:
     async with begin(engine) as tx:
-        await tx.copy("noted", ("number",), [(number,) for number in numbers])
+        await tx.append("noted", ("number",), [(number,) for number in numbers])
         raise Odd
 
 
@@ -66,10 +66,38 @@ async def test_a_block_that_ends_is_committed_and_one_that_raises_is_not(
     assert await noted(engine) == [1]
 
 
-async def test_rows_that_are_copied_first_are_rolled_back_too(engine: AsyncEngine) -> None:
+@pytest.mark.parametrize("count", [2, 13])
+async def test_rows_that_are_appended_first_are_rolled_back_too(
+    engine: AsyncEngine, count: int
+) -> None:
     with pytest.raises(Odd):
-        await note_and_raise(engine, 1, 2)
+        await note_and_raise(engine, *range(count))
     assert await noted(engine) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 12, 13, 100])
+async def test_few_rows_and_many_are_appended_alike_and_in_order(
+    engine: AsyncEngine, count: int
+) -> None:
+    rows = [(number, f'"{number}"', None if number % 2 else b"\x00") for number in range(count)]
+    async with begin(engine) as tx:
+        await tx.execute(
+            "create temporary table lines"
+            " (id int generated always as identity, number int, text text, bytes bytea)"
+        )
+        await tx.append("lines", ("number", "text", "bytes"), rows)
+        stored = await tx.fetch("select * from lines order by id")
+        await tx.execute("drop table lines")
+    assert [tuple(row) for row in stored] == [(row[0] + 1, *row) for row in rows]
+
+
+async def test_a_transaction_that_appended_is_known_to_have_an_id(engine: AsyncEngine) -> None:
+    for write in (lambda tx: tx.append("noted", ("number",), [(1,)]), Transaction.take_id):
+        async with rehearse(engine) as tx:
+            before, _, after = tx.has_id, await write(tx), tx.has_id
+            assert (before, after) == (False, True)
+            ((given,),) = await tx.fetch("select pg_current_xact_id_if_assigned() is not null")
+            assert given
 
 
 async def test_a_savepoint_undoes_its_block_alone(engine: AsyncEngine) -> None:
