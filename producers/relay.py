@@ -24,7 +24,7 @@ from producers.progress import read_progress
 from producers.publish import Batch, RowsRefused, encode, publish, transactional_producer
 from storage import outbox
 from storage.blockers import watched
-from storage.database import begin
+from storage.database import autocommit, begin
 from storage.failpoints import reach
 from storage.outbox import Ahead, Bounds, Floor, Intent
 
@@ -131,9 +131,8 @@ class Relay:
         if intent is not None:
             self.settled = intent
             await self.settle()
-        elif self.progress < state.settled:
-            async with begin(self.engine) as tx:
-                await outbox.forget_progress(tx, self.shard, self.progress)
+        async with begin(self.engine) as tx:
+            await outbox.count_on(tx, self.shard, self.progress)
 
     async def relay_once(self) -> int:
         """Settle the last intent, take the next and publish it; return how many rows went out.
@@ -155,17 +154,14 @@ class Relay:
         return len(intent.rows)
 
     async def take(self) -> Intent | None:
-        """Close the intent that was published last, and open the next, in one transaction."""
+        """Close the intent that was published last, and open the next, in one statement."""
+        is_open = self.settled is not None
         ahead = self.readied.ahead if self.readied else None
-        async with begin(self.engine) as tx:
-            if self.settled is not None:
-                await outbox.settle(tx, self.shard, self.settled.number)
-            taken, floor = await outbox.take(
-                tx, self.shard, self.progress, self.floor, self.settings.bounds, ahead
+        async with autocommit(self.engine) as tx:
+            taken, self.floor = await outbox.take(
+                tx, self.shard, self.progress, is_open, self.floor, self.settings.bounds, ahead
             )
-        self.settled, self.floor = None, floor
-        if taken is None or ahead is None or taken.rows is not ahead.rows:
-            self.readied = None
+        self.settled = None
         return taken
 
     async def _ready_next(self, intent: Intent) -> Readied | None:

@@ -21,6 +21,7 @@ APPLICATION_NAME = "firstline"
 # Nothing that we run takes longer. A statement that waits this long for a lock has met a stopped
 # process, which `storage.blockers` ends; a transaction that idles this long belongs to one.
 _SESSION_SETTINGS = {
+    "default_transaction_isolation": "read committed",
     "jit": "off",
     "lock_timeout": "20s",
     "statement_timeout": "60s",
@@ -162,6 +163,13 @@ async def begin(engine: AsyncEngine) -> AsyncIterator[Transaction]:
 
 
 @asynccontextmanager
+async def autocommit(engine: AsyncEngine) -> AsyncIterator[Transaction]:
+    """A connection on which every statement is a transaction by itself."""
+    async with _connected(engine) as driver:
+        yield Transaction(driver)
+
+
+@asynccontextmanager
 async def rehearse(engine: AsyncEngine) -> AsyncIterator[Transaction]:
     """Open a transaction that is rolled back however the block ends."""
     async with _begun(engine) as driver:
@@ -176,12 +184,8 @@ async def _commit(driver: asyncpg.Connection) -> None:
 
 @asynccontextmanager
 async def _begun(engine: AsyncEngine) -> AsyncIterator[asyncpg.Connection]:
-    """A connection with a transaction open, which the block ends; rolled back where it raises.
-
-    The pool sees nothing of what happens on it: one that is lost, or not at rest, is thrown away.
-    """
-    async with engine.connect() as connection:
-        driver = await _living(connection)
+    """A connection with a transaction open, which the block ends; rolled back where it raises."""
+    async with _connected(engine) as driver:
         try:
             # Locks are taken in one statement, and what they protect is read in the next.
             await driver.execute("begin isolation level read committed")
@@ -190,6 +194,20 @@ async def _begun(engine: AsyncEngine) -> AsyncIterator[asyncpg.Connection]:
             with suppress(Exception):  # it is lost with its connection, then
                 async with asyncio.timeout(_ROLLBACK_SECONDS):
                     await driver.execute("rollback")
+            raise
+
+
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[asyncpg.Connection]:
+    """A connection from the pool, which sees nothing of what happens on it.
+
+    One that is lost, or not at rest in the end, is thrown away.
+    """
+    async with engine.connect() as connection:
+        driver = await _living(connection)
+        try:
+            yield driver
+        except Exception:
             raise
         except BaseException:
             # Whoever cancels does not wait for a server that says nothing.

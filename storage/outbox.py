@@ -42,16 +42,10 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class ShardState:
-    """The relay's own record of a shard: the last settled number, and the open one, if any.
-
-    ``transaction`` is the id of the transaction that read it, and ``oldest`` the lowest of those
-    that were open then.
-    """
+    """The relay's own record of a shard: the last settled number, and the open one, if any."""
 
     settled: int
     open: int | None
-    transaction: int
-    oldest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +112,14 @@ async def stage(
 async def state(tx: Transaction, shard: int) -> ShardState:
     """Lock the shard's permanent row, made where it is missing, and read it."""
     rows = await tx.fetch(
-        """
-        select number, settled, pg_current_xact_id()::text::bigint,
-            pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-        from relay_shards where shard = $1 for no key update
-        """,
-        shard,
+        "select number, settled from relay_shards where shard = $1 for no key update", shard
     )
     if not rows:
         insert = "insert into relay_shards (shard) values ($1) on conflict do nothing"
         await tx.execute(insert, shard)
         return await state(tx, shard)
-    ((number, settled, transaction, oldest),) = rows
-    return ShardState(settled, number if number > settled else None, transaction, oldest)
+    ((number, settled),) = rows
+    return ShardState(settled, number if number > settled else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +130,7 @@ class Bounds:
     bytes: int = 4 * 1024 * 1024
 
 
-# The first rows by id, one at least, as far as their bytes are within $2; whether others come
+# The first rows by id, one at least, as far as their bytes are within bounds; whether others come
 # after each. Bytes are counted by the server: two thousand large messages would fill our memory.
 _WITHIN = """
     select id, topic, key, headers, value, more
@@ -154,7 +143,7 @@ _WITHIN = """
         from ({next}) next
         window by_id as (order by id)
     ) counted
-    where place = 1 or bytes <= $2
+    where place = 1 or bytes <= {most_bytes}
     order by id
 """
 
@@ -178,6 +167,7 @@ async def read_ahead(
     ((oldest,),) = await tx.fetch("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
     records = await tx.fetch(
         _WITHIN.format(
+            most_bytes="$2",
             next="""
             (
                 select id, topic, key, headers, value from outbox o
@@ -192,7 +182,7 @@ async def read_ahead(
                 )
             )
             order by id limit $3
-            """
+            """,
         ),
         shard,
         bounds.bytes,
@@ -205,41 +195,80 @@ async def read_ahead(
     return Ahead([_row(record) for record in records], oldest) if fills else None
 
 
-async def take(  # noqa: PLR0913, PLR0917 - from where, and in which bounds
+# Close the open intent, if there is one, and open the next, where the shard's row is as the relay
+# left it. Whoever else writes that row moves its number, so the statement cannot be older than
+# what it builds on, even where it had to wait for the row.
+_TAKE = """
+    with shard as materialized (
+        select row_ids from relay_shards
+        where shard = $1 and number = $2 and (settled < number) = $3
+        for no key update
+    ), gone as (
+        delete from outbox where shard = $1 and id = any((select row_ids from shard)::bigint[])
+    ), next as materialized ({next}), opened as (
+        update relay_shards r set
+            settled = r.number,
+            number = case when exists (select from next) then r.number + 1 else r.number end,
+            row_ids = (select array_agg(id order by id) from next)
+        from shard where r.shard = $1 and (settled < number or exists (select from next))
+    )
+    select {columns} pg_current_xact_id()::text::bigint as transaction,
+        pg_snapshot_xmin(pg_current_snapshot())::text::bigint as oldest
+    from shard {joined}
+"""
+_TAKE_NEXT = _TAKE.format(
+    next=_WITHIN.format(
+        most_bytes="$4",
+        next="""
+        select id, topic, key, headers, value from outbox o
+        where shard = $1 and id > $6 and not exists (
+            select from unnest((select row_ids from shard)) as taken(id) where taken.id = o.id
+        )
+        order by id limit $5
+        """,
+    ),
+    columns="next.id, next.topic, next.key, next.headers, next.value,",
+    joined="left join next on true order by next.id",
+)
+_TAKE_AHEAD = _TAKE.format(next="select unnest($4::bigint[]) as id", columns="", joined="")
+
+
+async def take(  # noqa: PLR0913, PLR0917 - where the relay stands, and how far it may go
     tx: Transaction,
     shard: int,
     progress: int,
+    is_open: bool,  # noqa: FBT001
     floor: Floor,
     bounds: Bounds,
     ahead: Ahead | None = None,
 ) -> tuple[Intent | None, Floor]:
-    """Open an intent over the next rows by id, or return None where nothing waits.
+    """Close the intent of number ``progress``, where it ``is_open``, and open the next.
 
-    Its number is past everything that Kafka has seen committed, ``progress``, so that a number
-    can never be taken for settled before its rows went out. The floor that comes with it holds
-    once the transaction is committed. Raises `IntentOpen` where an intent is open: somebody else
-    relays. ``ahead`` are the next rows where they were read already.
+    The next intent has the next rows by id, or is None where none wait. ``ahead`` are the next
+    rows where they were read already. One statement does it all, whether alone or in a
+    transaction; the floor that comes with it holds once that is committed.
+
+    Raises `TakenOver` where the shard does not stand so: somebody else relays.
     """
-    shard_state = await state(tx, shard)
-    if shard_state.open is not None:
-        raise IntentOpen(shard)
-    # Where somebody else has relayed since, the rows that were read ahead may be gone.
-    if ahead is not None and shard_state.settled == progress:
-        rows, oldest = ahead
+    if ahead is None:
+        records = await tx.fetch(
+            _TAKE_NEXT, shard, progress, is_open, bounds.bytes, bounds.rows, floor.id
+        )
     else:
-        # Transactions that had ended before are among what is read now.
-        rows, oldest = await _next_rows(tx, shard, floor, bounds), shard_state.oldest
-    floor = floor.risen(oldest, rows[0].id if rows else None).aimed(shard_state.transaction)
+        row_ids = [row.id for row in ahead.rows]
+        records = await tx.fetch(_TAKE_AHEAD, shard, progress, is_open, row_ids)
+    if not records:
+        raise TakenOver(shard)
+    *_, transaction, oldest = records[0]
+    if ahead is None:
+        rows: Sequence[Row] = [_row(record) for record in records if record["id"] is not None]
+    else:
+        # Who had ended before these were read is among them; whoever ended since need not be.
+        rows, oldest = ahead
+    floor = floor.risen(oldest, rows[0].id if rows else None).aimed(transaction)
     if not rows:
         return None, floor
-    number = max(shard_state.settled, progress) + 1
-    await tx.execute(
-        "update relay_shards set number = $2, row_ids = $3::bigint[] where shard = $1",
-        shard,
-        number,
-        [row.id for row in rows],
-    )
-    return Intent(number, rows), replace(floor, taken=rows[-1].id)
+    return Intent(progress + 1, rows), replace(floor, taken=rows[-1].id)
 
 
 async def open_intent(tx: Transaction, shard: int) -> Intent | None:
@@ -258,12 +287,15 @@ async def open_intent(tx: Transaction, shard: int) -> Intent | None:
     return Intent(shard_state.open, [_row(record) for record in records])
 
 
-async def forget_progress(tx: Transaction, shard: int, progress: int) -> None:
-    """Count on from what Kafka knows, where no intent is open; an operator has said so."""
+async def count_on(tx: Transaction, shard: int, progress: int) -> None:
+    """Count intents on from what Kafka knows, where none is open.
+
+    A number can then never be taken for settled before its rows went out.
+    """
     await tx.execute(
         """
         update relay_shards set number = $2, settled = $2
-        where shard = $1 and row_ids is null and settled > $2
+        where shard = $1 and row_ids is null and settled <> $2
         """,
         shard,
         progress,
@@ -306,27 +338,11 @@ async def settle(tx: Transaction, shard: int, number: int) -> None:
     )
 
 
-class IntentOpen(Exception):
-    """An intent is open where none may be: another relay is at work on the shard."""
+class TakenOver(Exception):
+    """The shard does not stand as this relay left it: another one is at work."""
 
     def __init__(self, shard: int) -> None:
-        super().__init__(f"an intent of shard {shard} is open already")
-
-
-async def _next_rows(tx: Transaction, shard: int, floor: Floor, bounds: Bounds) -> list[Row]:
-    records = await tx.fetch(
-        _WITHIN.format(
-            next="""
-            select id, topic, key, headers, value from outbox
-            where shard = $1 and id > $4 order by id limit $3
-            """
-        ),
-        shard,
-        bounds.bytes,
-        bounds.rows,
-        floor.id,
-    )
-    return [_row(record) for record in records]
+        super().__init__(f"another relay is at work on shard {shard}")
 
 
 def size(message: Message) -> int:

@@ -6,16 +6,20 @@ has committed, and whether anybody learned of the commit, is all that tells one 
 
 import asyncio
 import json
-from collections.abc import Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, TypeVar
 
 import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.flows import EscalateEnd, Node, Question, leads_to
 from domain.tickets import Ticket
+from producers import relay as relays
 from storage import database
+from storage.database import Transaction
 from tests.builders import ACME, GLOBEX, MAIL
 from tests.model.world import (
     ARCHIVED_FLOW,
@@ -95,6 +99,8 @@ class Bench:
         self.operators = database.connect(self.run(as_operator(self.connection, database_url)))
         self._commit_indeed = database._commit
         database._commit = self._commit
+        self._autocommit_indeed = database.autocommit
+        relays.autocommit = self._autocommit  # type: ignore[attr-defined]
         self.run(_fill(self.connection))
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -125,6 +131,7 @@ class Bench:
 
     def close(self) -> None:
         database._commit = self._commit_indeed
+        relays.autocommit = self._autocommit_indeed  # type: ignore[attr-defined]
         self.run(self.connection.close())
         for engine in (self.engine, self.operators):
             self.run(engine.dispose())
@@ -134,10 +141,23 @@ class Bench:
         """Commit, but for the death that comes with it."""
         if self.gate is not None:
             await self.gate.stand_still()
+        with self._death():
+            await self._commit_indeed(driver)
+
+    @asynccontextmanager
+    async def _autocommit(self, engine: AsyncEngine) -> AsyncIterator[Transaction]:
+        """Have the statements of the block commit, but for the death that comes with it."""
+        async with self._autocommit_indeed(engine) as tx:
+            with self._death():
+                yield tx
+
+    @contextmanager
+    def _death(self) -> Iterator[None]:
+        """Die before the block commits or after it, or lose the answer, where the fuse says so."""
         death = self.at_commit and self.at_commit.burn()
         if death is Death.BEFORE:
             raise Killed
-        await self._commit_indeed(driver)
+        yield
         if death is Death.AFTER:
             raise Killed
         if death is Death.ANSWER_LOST:

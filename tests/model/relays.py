@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from producers.relay import RelaySettings, open_relay
-from storage.outbox import Bounds, IntentOpen
+from storage.outbox import Bounds, TakenOver
 from tests.model.bench import AnswerLost, Fuse, Killed
 from tests.model.stage import Stage, fuses, in_queues
 
@@ -34,9 +34,9 @@ class Relays(Stage):
             assert fuse is not None
             self.seen[f"{'publish' if publishing else 'relay'} {fuse.death.name}"] += 1
             self.bench.run(self._bury())
-        except IntentOpen:
+        except TakenOver:
             assert self.woken, "nobody else relays"
-            self.seen["an intent of somebody else's"] += 1
+            self.seen["taken over"] += 1
             self.bench.run(self._bury())
         self.bench.at_commit = self.outlet.at_publish = None
 
@@ -50,7 +50,7 @@ class Relays(Stage):
         published = list(self.outlet.ids)
         try:
             sent = self.bench.run(paused.relay_once())
-        except (KafkaError, IllegalOperation, IntentOpen) as refused:
+        except (KafkaError, IllegalOperation, TakenOver) as refused:
             # The client says the second where it heard of the fence between two sends.
             self.seen[type(refused).__name__] += 1
             self.woken = True

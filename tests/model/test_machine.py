@@ -20,17 +20,17 @@ from storage.database import Transaction
 from storage.dead_letter_desk import Kept
 from storage.dead_letters import AccountSession
 from storage.inbox import Claim
-from storage.outbox import Intent
 from storage.positions import Partition
 from tests.model.bench import Bench, Death
 from tests.model.machine import Machine
 from tests.model.outlets import Cluster, Outlet, Recorder
 from tests.relay.stops import unmourned
+from tests.relay.swapped import SettlesFirst
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES") or 50)
 EVERYTHING = {
     *("accepted", "command_id_reused", "ticket_has_active_session", "redelivered", "race"),
-    *("position behind", "a batch failed as a whole", "IntentOpen", "ProducerFenced"),
+    *("position behind", "a batch failed as a whole", "TakenOver", "ProducerFenced"),
     *("replayed", "failed", "discarded", "a letter stays"),
     *(f"{what} {death.name}" for what in ("commit", "relay", "publish", "desk") for death in Death),
 }
@@ -106,14 +106,7 @@ def test_the_machine_finds_that_a_redelivered_record_is_answered_again(
 def test_the_machine_finds_that_rows_are_settled_before_they_are_published(
     bench: Bench, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish = Relay.publish
-
-    async def settle_first(relay: Relay, intent: Intent, **how: bool) -> None:
-        relay.settled = intent
-        await relay.settle()
-        await publish(relay, intent, **how)
-
-    monkeypatch.setattr(Relay, "publish", settle_first)
+    monkeypatch.setattr(Relay, "relay_once", SettlesFirst.relay_once)
     assert found(bench, recorder)
 
 

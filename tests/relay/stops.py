@@ -49,7 +49,6 @@ def _stopping(owner: object, step: str, *, done: bool) -> AbstractContextManager
 
 RELAYING: Mapping[str, Stop] = {
     "before it takes rows": lambda _: before(outbox, "take"),
-    "before what it takes is committed": lambda _: after(outbox, "take"),
     "before it publishes": lambda _: before(relay, "publish"),
     "before it sends": lambda old: after(old.producer, "begin_transaction"),
     "when it sent the number": lambda old: after(old.producer, "send"),

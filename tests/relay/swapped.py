@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from unittest import mock
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -47,7 +48,7 @@ class PublishesFirst(Relay):
         """What `take` would take."""
         async with begin(self.engine) as tx:
             intent, _ = await outbox.take(
-                tx, self.shard, self.progress, self.floor, self.settings.bounds
+                tx, self.shard, self.progress, bool(self.settled), self.floor, self.settings.bounds
             )
             await tx.execute("update relay_shards set number = settled, row_ids = null")
         return intent
@@ -91,9 +92,8 @@ class AlwaysSettles(Relay):
     """Takes what was left open for published, whatever Kafka says."""
 
     async def recover(self, *, careful: bool = False) -> None:
-        self.progress, known = 10**9, self.progress
-        await Relay.recover(self, careful=careful)
-        self.progress = known
+        self.progress = 10**9
+        await _recover_and_count_on(self, careful=careful)
 
 
 class AlwaysPublishes(Relay):
@@ -108,11 +108,16 @@ class AlwaysPublishes(Relay):
 class CountsForItself(Relay):
     """Numbers its intents by what the database knows, whatever Kafka says."""
 
-    async def take(self) -> Intent | None:
-        self.progress, known = 0, self.progress
-        intent = await Relay.take(self)
-        self.progress = known
-        return intent
+    async def recover(self, *, careful: bool = False) -> None:
+        await _recover_and_count_on(self, careful=careful)
+
+
+async def _recover_and_count_on(relay: Relay, *, careful: bool) -> None:
+    """Recover, and count on from what the database knows, not from the progress."""
+    with mock.patch.object(outbox, "count_on", mock.AsyncMock()):
+        await Relay.recover(relay, careful=careful)
+    async with begin(relay.engine) as tx:
+        relay.progress = (await outbox.state(tx, relay.shard)).settled
 
 
 def opening(kind: type[Relay]) -> Open:

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import pytest
+
 from producers.relay import Relay
 from storage import outbox
 from storage.database import begin
-from storage.outbox import Bounds, Floor, Intent, Message, Row
+from storage.outbox import Bounds, Floor, Intent, Message, Row, TakenOver
 from tests.relay.house import SMALL_INTENTS, House
 
 BOUNDS = SMALL_INTENTS.bounds
@@ -79,7 +81,8 @@ async def test_what_was_read_ahead_is_forgotten_where_another_relay_came_between
         await old.relay_once()
         assert len(ahead(old)) == 8
         await house.relay_all()
-        assert await old.take() is None
+        with pytest.raises(TakenOver):
+            await old.take()
     assert await house.faults() == set()
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage import outbox
-from storage.database import Transaction, begin, connect
+from storage.database import Transaction, autocommit, begin, connect
 from storage.outbox import Bounds, Floor, Message
 
 
@@ -29,6 +29,7 @@ class Outlet:
     engine: AsyncEngine
     floor: Floor = field(default_factory=Floor)
     number: int = 0
+    is_open: bool = False
     taken: list[bytes] = field(default_factory=list)
     staged: int = 0
 
@@ -40,11 +41,13 @@ class Outlet:
 
     async def take(self, most_rows: int = 3) -> list[bytes]:
         """Take what is next, and settle it with the next."""
-        async with begin(self.engine) as tx:
-            await outbox.settle(tx, 0, self.number)
-            intent, self.floor = await outbox.take(tx, 0, 0, self.floor, Bounds(most_rows, 1_000))
+        async with autocommit(self.engine) as tx:
+            intent, self.floor = await outbox.take(
+                tx, 0, self.number, self.is_open, self.floor, Bounds(most_rows, 1_000)
+            )
         values = [row.message.value or b"" for row in intent.rows] if intent else []
         self.number = intent.number if intent else self.number
+        self.is_open = intent is not None
         self.taken += values
         return values
 
@@ -59,6 +62,7 @@ async def outlet(relay_database: tuple[str, AsyncEngine]) -> AsyncIterator[Outle
     engine = connect(url, pool_size=8)
     async with begin(engine) as tx:
         await tx.execute("truncate outbox, relay_shards")
+        await outbox.state(tx, 0)
     yield Outlet(engine)
     await engine.dispose()
 

@@ -10,7 +10,9 @@ import pytest
 from producers import relay as relay_module
 from producers.kafka import Kafka
 from producers.publish import transactional_producer
-from storage.outbox import IntentOpen
+from storage import outbox
+from storage.database import autocommit, begin
+from storage.outbox import TakenOver
 from tests.relay.house import FENCED, TWICE, House
 from tests.relay.stops import end_held
 
@@ -82,19 +84,42 @@ async def test_a_replaced_relay_takes_nothing_while_another_is_at_work(house: Ho
     await house.stage(20)
     async with house.relay() as old, house.relay() as new:
         await new.take()
-        with pytest.raises(IntentOpen):
+        with pytest.raises(TakenOver):
             await old.take()
+
+
+async def test_nor_once_the_other_has_settled(house: House) -> None:
+    await house.stage(8)
+    async with house.relay() as old:
+        await old.relay_once()
+        await house.relay_all()
+        await house.stage(8)
+        with pytest.raises(TakenOver):
+            await old.take()
+    await house.relay_all()
+    assert await house.faults() == set()
+
+
+async def test_nor_where_the_other_settles_while_it_waits_for_the_shard(house: House) -> None:
+    """What it would take is as old as its statement: those rows are out by then."""
+    await house.stage(8)
+    async with house.relay() as old:
+        await old.relay_once()
+        async with begin(house.engine) as tx:
+            await outbox.settle(tx, 0, old.progress)
+            taking = asyncio.ensure_future(old.take())
+            await somebody_waits(house)
+        with pytest.raises(TakenOver):
+            await taking
+    assert await house.faults() == set()
 
 
 async def test_what_a_replaced_relay_takes_is_published_by_the_next(house: House) -> None:
     await house.stage(8)
     async with house.relay() as old, house.relay() as new:
-        assert await new.relay_once() == 8
-        assert await new.relay_once() == 0
-        await house.stage(8)
         with pytest.raises(FENCED):
             await old.relay_once()
-        with pytest.raises(IntentOpen):
+        with pytest.raises(TakenOver):
             await new.relay_once()
     await house.relay_all()
     assert await house.faults() == set()
@@ -143,6 +168,19 @@ async def test_what_a_replaced_relay_leaves_unanswered_is_not_told_in_the_log(
     await house.stage(8)
     await replaced()
     assert complaints() == []
+
+
+async def somebody_waits(house: House) -> None:
+    """Return once somebody waits for a lock."""
+    question = """
+        select exists (
+            select from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'
+        )
+    """
+    async with asyncio.timeout(10), autocommit(house.engine) as tx:
+        while await tx.fetch(question) == [(False,)]:
+            pass
 
 
 @pytest.fixture
