@@ -146,16 +146,16 @@ async def encode(producer: AIOKafkaProducer, kafka: Kafka, rows: Sequence[Row]) 
 
 def _append(batch: object, message: Message) -> bool:
     """Add the message, or return False where the batch is full."""
-    headers = [(_name(name), value) for name, value in unpack(message.headers)]
     appended = batch.append(  # type: ignore[attr-defined]
-        key=message.key, value=message.value, timestamp=None, headers=headers
+        key=message.key, value=message.value, timestamp=None, headers=_headers(message.headers)
     )
     return appended is not None
 
 
 @lru_cache(maxsize=1024)
-def _name(name: bytes) -> str:
-    return name.decode("utf-8", "replace")
+def _headers(packed: bytes) -> Sequence[tuple[str, bytes | None]]:
+    """Headers as Kafka's client takes them. All messages of a command have the same ones."""
+    return [(name.decode("utf-8", "replace"), value) for name, value in unpack(packed)]
 
 
 async def _send_one_by_one(producer: AIOKafkaProducer, kafka: Kafka, rows: Sequence[Row]) -> None:
