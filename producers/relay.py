@@ -106,7 +106,8 @@ class Relay:
     settings: RelaySettings
     producer: AIOKafkaProducer
     progress: int
-    settled: Intent | None = None
+    published: Intent | None = None
+    undeleted: bool = False
     tally: Tally = field(default_factory=Tally)
     floor: Floor = field(default_factory=Floor)
     readied: Readied | None = None
@@ -120,6 +121,7 @@ class Relay:
         """
         async with begin(self.engine) as tx:
             state = await outbox.state(tx, self.shard)
+            await outbox.delete_settled(tx, self.shard)
             intent = await outbox.open_intent(tx, self.shard)
         if self.progress < state.settled:
             if not self.settings.accept_lost_progress:
@@ -129,7 +131,7 @@ class Relay:
             _log.info("publishing an intent left open", shard=self.shard, rows=len(intent.rows))
             await self._publish_or_set_aside(intent, careful=careful)
         if intent is not None:
-            self.settled = intent
+            self.published = intent
             await self.settle()
         async with begin(self.engine) as tx:
             await outbox.count_on(tx, self.shard, self.progress)
@@ -137,49 +139,56 @@ class Relay:
     async def relay_once(self) -> int:
         """Settle the last intent, take the next and publish it; return how many rows went out.
 
-        While Kafka works on this intent, the rows of the next are read and encoded, where there is
-        a backlog.
+        While Kafka works on this intent, the rows of the last are deleted, and those of the next
+        are read and encoded, where there is a backlog.
         """
         intent = await self.take()
         if intent is None:
+            await self._delete_settled()
             return 0
         reach("relay: taken")
         readying = asyncio.ensure_future(self._ready_next(intent))
         try:
             await self.publish(intent)
-            self.settled = intent
+            self.published = intent
             self.readied = await readying
         finally:
             readying.cancel()
         return len(intent.rows)
 
     async def take(self) -> Intent | None:
-        """Close the intent that was published last, and open the next, in one statement."""
-        is_open = self.settled is not None
+        """Settle the intent that was published last, and open the next, in one statement."""
+        await self._delete_settled()
+        where = (self.shard, self.progress, self.published, self.floor)
         ahead = self.readied.ahead if self.readied else None
         async with autocommit(self.engine) as tx:
-            taken, self.floor = await outbox.take(
-                tx, self.shard, self.progress, is_open, self.floor, self.settings.bounds, ahead
-            )
-        self.settled = None
+            taken, self.floor = await outbox.take(tx, *where, self.settings.bounds, ahead)
+        self.undeleted, self.published = self.published is not None, None
         return taken
 
+    async def _delete_settled(self) -> None:
+        if self.undeleted:
+            async with autocommit(self.engine) as tx:
+                await outbox.delete_settled(tx, self.shard)
+            self.undeleted = False
+
     async def _ready_next(self, intent: Intent) -> Readied | None:
+        await self._delete_settled()
         bounds = self.settings.bounds
         if len(intent.rows) < bounds.rows:
             return None
-        async with begin(self.engine) as tx:
+        async with autocommit(self.engine) as tx:
             ahead = await outbox.read_ahead(tx, self.shard, intent, self.floor, bounds)
         if ahead is None:
             return None
         return Readied(ahead, await encode(self.producer, self.kafka, ahead.rows))
 
     async def settle(self) -> None:
-        """Close the intent that was published last."""
-        if self.settled is not None:
+        """Close the intent that was published last, and delete its rows."""
+        if self.published is not None:
             async with begin(self.engine) as tx:
-                await outbox.settle(tx, self.shard, self.settled.number)
-            self.settled = None
+                await outbox.settle(tx, self.shard, self.published.number)
+            self.published = None
 
     async def publish(self, intent: Intent, *, one_by_one: bool = False) -> None:
         """Commit the intent to Kafka. After this, its number is the shard's progress."""

@@ -130,9 +130,11 @@ class Bounds:
     bytes: int = 4 * 1024 * 1024
 
 
-# The first rows by id, one at least, as far as their bytes are within bounds; whether others come
-# after each. Bytes are counted by the server: two thousand large messages would fill our memory.
-_WITHIN = """
+# The first rows by id above $2, one at least, as far as they are at most $3 and their bytes within
+# $4; whether others come after each. Rows of $5 are taken: up to their last one, $6, only those
+# that were committed late are left. Bytes are counted by the server: two thousand large messages
+# would fill our memory.
+_NEXT = """
     select id, topic, key, headers, value, more
     from (
         select next.*, row_number() over by_id as place, lead(id) over by_id is not null as more,
@@ -140,12 +142,36 @@ _WITHIN = """
                 coalesce(octet_length(key), 0) + octet_length(headers)
                 + coalesce(octet_length(value), 0)
             ) over by_id as bytes
-        from ({next}) next
+        from (
+            (
+                select id, topic, key, headers, value from outbox o
+                where shard = $1 and id > $2 and id < $6 and not exists (
+                    select from unnest($5::bigint[]) as taken(id) where taken.id = o.id
+                )
+                union all
+                (
+                    select id, topic, key, headers, value from outbox
+                    where shard = $1 and id > $6 order by id limit $3
+                )
+            )
+            order by id limit $3
+        ) next
         window by_id as (order by id)
     ) counted
-    where place = 1 or bytes <= {most_bytes}
+    where place = 1 or bytes <= $4
     order by id
 """
+
+
+def _after(taken: Intent | None, floor: Floor, bounds: Bounds) -> tuple[object, ...]:
+    """What `_NEXT` is told from its second place on."""
+    row_ids = [row.id for row in taken.rows] if taken else []
+    return floor.id, bounds.rows, bounds.bytes, row_ids, max(row_ids, default=floor.id)
+
+
+# The lowest transaction that was open when the statement began.
+_OLDEST = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+_READ_AHEAD = f"select next.*, {_OLDEST} as oldest from ({_NEXT}) next order by id"  # noqa: S608
 
 
 class Ahead(NamedTuple):
@@ -163,100 +189,74 @@ async def read_ahead(
     All rows in one statement: what is visible of a session then has everything before it visible,
     too. Rows below the intent's last are those that were committed late.
     """
-    row_ids = [row.id for row in intent.rows]
-    ((oldest,),) = await tx.fetch("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-    records = await tx.fetch(
-        _WITHIN.format(
-            most_bytes="$2",
-            next="""
-            (
-                select id, topic, key, headers, value from outbox o
-                where shard = $1 and id > $4 and id < $5
-                    and not exists (
-                        select from unnest($6::bigint[]) as taken(id) where taken.id = o.id
-                    )
-                union all
-                (
-                    select id, topic, key, headers, value from outbox
-                    where shard = $1 and id > $5 order by id limit $3
-                )
-            )
-            order by id limit $3
-            """,
-        ),
-        shard,
-        bounds.bytes,
-        bounds.rows,
-        floor.id,
-        row_ids[-1],
-        row_ids,
-    )
-    fills = len(records) == bounds.rows or (records and records[-1]["more"])
-    return Ahead([_row(record) for record in records], oldest) if fills else None
+    records = await tx.fetch(_READ_AHEAD, shard, *_after(intent, floor, bounds))
+    if not records or (len(records) < bounds.rows and not records[-1]["more"]):
+        return None
+    return Ahead([_row(record) for record in records], records[0]["oldest"])
 
 
-# Close the open intent, if there is one, and open the next, where the shard's row is as the relay
+# Settle the open intent, if there is one, and open the next, where the shard's row is as the relay
 # left it. Whoever else writes that row moves its number, so the statement cannot be older than
 # what it builds on, even where it had to wait for the row.
 _TAKE = """
     with shard as materialized (
-        select row_ids from relay_shards
-        where shard = $1 and number = $2 and (settled < number) = $3
+        select from relay_shards
+        where shard = $1 and number = {number} and (settled < number) = {is_open}
         for no key update
-    ), gone as (
-        delete from outbox where shard = $1 and id = any((select row_ids from shard)::bigint[])
     ), next as materialized ({next}), opened as (
         update relay_shards r set
             settled = r.number,
+            settled_ids = coalesce(r.row_ids, r.settled_ids),
             number = case when exists (select from next) then r.number + 1 else r.number end,
             row_ids = (select array_agg(id order by id) from next)
         from shard where r.shard = $1 and (settled < number or exists (select from next))
     )
-    select {columns} pg_current_xact_id()::text::bigint as transaction,
-        pg_snapshot_xmin(pg_current_snapshot())::text::bigint as oldest
+    select {columns} pg_current_xact_id()::text::bigint as transaction, {oldest} as oldest
     from shard {joined}
 """
 _TAKE_NEXT = _TAKE.format(
-    next=_WITHIN.format(
-        most_bytes="$4",
-        next="""
-        select id, topic, key, headers, value from outbox o
-        where shard = $1 and id > $6 and not exists (
-            select from unnest((select row_ids from shard)) as taken(id) where taken.id = o.id
-        )
-        order by id limit $5
-        """,
-    ),
+    number="$7",
+    is_open="$8",
+    next=_NEXT,
     columns="next.id, next.topic, next.key, next.headers, next.value,",
+    oldest=_OLDEST,
     joined="left join next on true order by next.id",
 )
-_TAKE_AHEAD = _TAKE.format(next="select unnest($4::bigint[]) as id", columns="", joined="")
+_TAKE_AHEAD = _TAKE.format(
+    number="$3",
+    is_open="$4",
+    next="select unnest($2::bigint[]) as id",
+    columns="",
+    oldest=_OLDEST,
+    joined="",
+)
 
 
 async def take(  # noqa: PLR0913, PLR0917 - where the relay stands, and how far it may go
     tx: Transaction,
     shard: int,
     progress: int,
-    is_open: bool,  # noqa: FBT001
+    published: Intent | None,
     floor: Floor,
     bounds: Bounds,
     ahead: Ahead | None = None,
 ) -> tuple[Intent | None, Floor]:
-    """Close the intent of number ``progress``, where it ``is_open``, and open the next.
+    """Settle the intent that is open, ``published``, and open the next, whose number is the next.
 
     The next intent has the next rows by id, or is None where none wait. ``ahead`` are the next
     rows where they were read already. One statement does it all, whether alone or in a
-    transaction; the floor that comes with it holds once that is committed.
+    transaction; the floor that comes with it holds once that is committed. `delete_settled` has to
+    follow before an intent is settled again.
 
     Raises `TakenOver` where the shard does not stand so: somebody else relays.
     """
+    standing = (progress, published is not None)
     if ahead is None:
-        records = await tx.fetch(
-            _TAKE_NEXT, shard, progress, is_open, bounds.bytes, bounds.rows, floor.id
-        )
+        after = _after(published, floor, bounds)
+        records = await tx.fetch(_TAKE_NEXT, shard, *after, *standing)
     else:
         row_ids = [row.id for row in ahead.rows]
-        records = await tx.fetch(_TAKE_AHEAD, shard, progress, is_open, row_ids)
+        records = await tx.fetch(_TAKE_AHEAD, shard, row_ids, *standing)
     if not records:
         raise TakenOver(shard)
     *_, transaction, oldest = records[0]
@@ -269,6 +269,18 @@ async def take(  # noqa: PLR0913, PLR0917 - where the relay stands, and how far 
     if not rows:
         return None, floor
     return Intent(progress + 1, rows), replace(floor, taken=rows[-1].id)
+
+
+async def delete_settled(tx: Transaction, shard: int) -> None:
+    """Delete the rows of the intent settled last, whoever settled it: they are out."""
+    await tx.execute(
+        """
+        delete from outbox where shard = $1 and id = any(
+            (select settled_ids from relay_shards where shard = $1)::bigint[]
+        )
+        """,
+        shard,
+    )
 
 
 async def open_intent(tx: Transaction, shard: int) -> Intent | None:
@@ -320,22 +332,16 @@ async def set_aside(tx: Transaction, shard: int, rows: Sequence[Row], why: str) 
 
 
 async def settle(tx: Transaction, shard: int, number: int) -> None:
-    """Delete the rows of the open intent and close it, where it is still this one."""
+    """Close the open intent, where it is still this one, and delete its rows."""
     await tx.execute(
         """
-        with open as (
-            select row_ids from relay_shards
-            where shard = $1 and number = $2 and settled < $2
-            for no key update
-        ), closed as (
-            update relay_shards set settled = number, row_ids = null
-            from open where shard = $1
-        )
-        delete from outbox where shard = $1 and id = any((select row_ids from open)::bigint[])
+        update relay_shards set settled = number, settled_ids = row_ids, row_ids = null
+        where shard = $1 and number = $2 and settled < $2
         """,
         shard,
         number,
     )
+    await delete_settled(tx, shard)
 
 
 class TakenOver(Exception):

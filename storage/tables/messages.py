@@ -242,6 +242,8 @@ relay_shards = Table(
     Column("number", BigInteger, nullable=False, server_default=text("0")),
     Column("settled", BigInteger, nullable=False, server_default=text("0")),
     Column("row_ids", ARRAY(BigInteger)),
+    # of the last intent settled: they may be in the outbox still
+    Column("settled_ids", ARRAY(BigInteger)),
     PrimaryKeyConstraint("shard", name="relay_shards_pkey"),
     CheckConstraint("number >= 0", name="relay_shards_number_check"),
     CheckConstraint("settled between 0 and number", name="relay_shards_settled_check"),

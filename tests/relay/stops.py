@@ -56,6 +56,7 @@ RELAYING: Mapping[str, Stop] = {
     "before it commits": lambda old: before(old.producer, "commit_transaction"),
     "when it committed": lambda old: after(old.producer, "commit_transaction"),
     "before it settles": lambda _: after(relay, "publish"),
+    "before it deletes what it settled": lambda _: before(outbox, "delete_settled"),
 }
 """One pass of a relay."""
 

@@ -24,7 +24,7 @@ class SettlesFirst(Relay):
         intent = await self.take()
         if intent is None:
             return 0
-        self.settled = intent
+        self.published = intent
         await self.settle()
         await self.publish(intent)
         return len(intent.rows)
@@ -39,7 +39,7 @@ class PublishesFirst(Relay):
             return 0
         await self.publish(intent)
         self.progress -= 1  # so that the intent is noted under its number
-        self.settled = await self.take()
+        self.published = await self.take()
         await self.settle()
         self.progress += 1
         return len(intent.rows)
@@ -48,7 +48,7 @@ class PublishesFirst(Relay):
         """What `take` would take."""
         async with begin(self.engine) as tx:
             intent, _ = await outbox.take(
-                tx, self.shard, self.progress, bool(self.settled), self.floor, self.settings.bounds
+                tx, self.shard, self.progress, self.published, self.floor, self.settings.bounds
             )
             await tx.execute("update relay_shards set number = settled, row_ids = null")
         return intent
@@ -102,6 +102,15 @@ class AlwaysPublishes(Relay):
     async def recover(self, *, careful: bool = False) -> None:
         async with begin(self.engine) as tx:
             self.progress = (await outbox.state(tx, self.shard)).settled
+        await Relay.recover(self, careful=careful)
+
+
+class ForgetsWhatWasSettled(Relay):
+    """Takes rows that were settled for gone."""
+
+    async def recover(self, *, careful: bool = False) -> None:
+        async with begin(self.engine) as tx:
+            await tx.execute("update relay_shards set settled_ids = null")
         await Relay.recover(self, careful=careful)
 
 

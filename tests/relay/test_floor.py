@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage import outbox
 from storage.database import Transaction, autocommit, begin, connect
-from storage.outbox import Bounds, Floor, Message
+from storage.outbox import Bounds, Floor, Intent, Message
 
 
 class Hasty(Floor):
@@ -29,7 +29,7 @@ class Outlet:
     engine: AsyncEngine
     floor: Floor = field(default_factory=Floor)
     number: int = 0
-    is_open: bool = False
+    published: Intent | None = None
     taken: list[bytes] = field(default_factory=list)
     staged: int = 0
 
@@ -43,11 +43,12 @@ class Outlet:
         """Take what is next, and settle it with the next."""
         async with autocommit(self.engine) as tx:
             intent, self.floor = await outbox.take(
-                tx, 0, self.number, self.is_open, self.floor, Bounds(most_rows, 1_000)
+                tx, 0, self.number, self.published, self.floor, Bounds(most_rows, 1_000)
             )
+            await outbox.delete_settled(tx, 0)
         values = [row.message.value or b"" for row in intent.rows] if intent else []
         self.number = intent.number if intent else self.number
-        self.is_open = intent is not None
+        self.published = intent
         self.taken += values
         return values
 

@@ -22,6 +22,7 @@ from tests.relay.swapped import (
     CommitsTheNumberFirst,
     CommitsTheNumberLater,
     CountsForItself,
+    ForgetsWhatWasSettled,
     PublishesFirst,
     SettlesFirst,
     opening,
@@ -52,6 +53,9 @@ SWAPS = {
     ),
     "recover by settling": Swap(AlwaysSettles, RELAYING["before it commits"], LOST),
     "recover by publishing": Swap(AlwaysPublishes, RELAYING["when it committed"], TWICE),
+    "recover without deleting": Swap(
+        ForgetsWhatWasSettled, RELAYING["before it deletes what it settled"], TWICE
+    ),
 }
 
 
