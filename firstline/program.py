@@ -32,6 +32,7 @@ from producers.leadership import relay_forever
 from producers.relay import RelaySettings, Signals, Tally
 from storage.database import connect
 from storage.node_results import Budget
+from storage.outbox import connect_relay
 from storage.slots import Slot, take_slot
 
 _log = structlog.get_logger()
@@ -41,8 +42,8 @@ _log = structlog.get_logger()
 _OBJECTS_BETWEEN_COLLECTIONS = 200_000
 _RELAY_DRAIN_SECONDS = 6.0
 _UPKEEP_SECONDS = 2.0
-# One for each of four lanes, two for the relay, and some for seeking, sweeping and pruning.
-_WORKER_CONNECTIONS = 10
+# One for each of four lanes, and some for seeking, sweeping and pruning.
+_WORKER_CONNECTIONS = 8
 _NODE_CONNECTIONS = 2
 _GRACE_SECONDS = 2.0
 
@@ -81,8 +82,10 @@ async def run_worker(
         leaving.push_async_callback(slot.leave)
         until: list[Coroutine[Any, Any, Any]] = [stop.wait(), slot.hold()]
         if with_relay:
+            outbox = connect_relay(servers.database_url)
+            leaving.push_async_callback(outbox.dispose)
             relay = asyncio.ensure_future(
-                relay_forever(servers.database_url, engine, kafka, RelaySettings(), relaying)
+                relay_forever(servers.database_url, outbox, kafka, RelaySettings(), relaying)
             )
             leaving.push_async_callback(_drain, relay, relaying)
             until.append(_until(relay))
@@ -161,7 +164,7 @@ async def run_relay(
     _stop_on_signals(signals.stop)
     await preconditions(servers, settings)
     kafka = settings.kafka(servers.kafka_bootstrap)
-    engine = connect(servers.database_url)
+    engine = connect_relay(servers.database_url)
     relaying = relay_forever(
         servers.database_url,
         engine,

@@ -97,7 +97,8 @@ class Readied(NamedTuple):
 class Relay:
     """One shard's relay. Make a new one after any error: it has only one life.
 
-    Use `recover` once, then `relay_once` again and again.
+    Use `recover` once, then `relay_once` again and again. What it ``published`` it has not settled
+    yet; what it ``settled`` it has not deleted yet.
     """
 
     engine: AsyncEngine
@@ -107,7 +108,7 @@ class Relay:
     producer: AIOKafkaProducer
     progress: int
     published: Intent | None = None
-    undeleted: bool = False
+    settled: Intent | None = None
     tally: Tally = field(default_factory=Tally)
     floor: Floor = field(default_factory=Floor)
     readied: Readied | None = None
@@ -147,13 +148,13 @@ class Relay:
             await self._delete_settled()
             return 0
         reach("relay: taken")
-        readying = asyncio.ensure_future(self._ready_next(intent))
+        meanwhile = asyncio.gather(self._delete_settled(), self._ready_next(intent))
         try:
             await self.publish(intent)
             self.published = intent
-            self.readied = await readying
+            _, self.readied = await meanwhile
         finally:
-            readying.cancel()
+            meanwhile.cancel()
         return len(intent.rows)
 
     async def take(self) -> Intent | None:
@@ -163,22 +164,22 @@ class Relay:
         ahead = self.readied.ahead if self.readied else None
         async with autocommit(self.engine) as tx:
             taken, self.floor = await outbox.take(tx, *where, self.settings.bounds, ahead)
-        self.undeleted, self.published = self.published is not None, None
+        self.settled, self.published = self.published, None
         return taken
 
     async def _delete_settled(self) -> None:
-        if self.undeleted:
+        if self.settled is not None:
             async with autocommit(self.engine) as tx:
                 await outbox.delete_settled(tx, self.shard)
-            self.undeleted = False
+            self.settled = None
 
     async def _ready_next(self, intent: Intent) -> Readied | None:
-        await self._delete_settled()
         bounds = self.settings.bounds
         if len(intent.rows) < bounds.rows:
             return None
+        taken = [intent, self.settled] if self.settled else [intent]
         async with autocommit(self.engine) as tx:
-            ahead = await outbox.read_ahead(tx, self.shard, intent, self.floor, bounds)
+            ahead = await outbox.read_ahead(tx, self.shard, taken, self.floor, bounds)
         if ahead is None:
             return None
         return Readied(ahead, await encode(self.producer, self.kafka, ahead.rows))

@@ -31,16 +31,20 @@ _SESSION_SETTINGS = {
 
 
 def connect(
-    database_url: str, *, pool_size: int = 5, application_name: str = APPLICATION_NAME
+    database_url: str,
+    *,
+    pool_size: int = 5,
+    application_name: str = APPLICATION_NAME,
+    **settings: str,
 ) -> AsyncEngine:
     """Make an engine; nothing is connected yet. The URL is a plain ``postgresql://`` one.
 
-    Raises ArgumentError where it is none.
+    Its sessions have these ``settings`` besides ours. Raises ArgumentError where it is no URL.
     """
     return create_async_engine(
         DIALECT,
         async_creator=dialling(
-            database_url, **_SESSION_SETTINGS, application_name=application_name
+            database_url, **_SESSION_SETTINGS, **settings, application_name=application_name
         ),
         pool_size=pool_size,
         max_overflow=0,

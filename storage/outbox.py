@@ -9,7 +9,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from storage.database import Transaction
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from storage.database import Transaction, connect
+
+# The table is empty at one moment and has millions of rows at another, which no statistics follow:
+# rows are found by the index, no further than needed, whatever they say.
+_BY_INDEX = {
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "plan_cache_mode": "force_custom_plan",
+}
+# To delete the rows of one intent, and to read those of the next meanwhile.
+_CONNECTIONS = 2
+
+
+def connect_relay(database_url: str) -> AsyncEngine:
+    """An engine for a relay: `storage.database.connect`."""
+    return connect(database_url, pool_size=_CONNECTIONS, **_BY_INDEX)
 
 
 class Message(NamedTuple):
@@ -163,9 +180,9 @@ _NEXT = """
 """
 
 
-def _after(taken: Intent | None, floor: Floor, bounds: Bounds) -> tuple[object, ...]:
+def _after(taken: Sequence[Intent], floor: Floor, bounds: Bounds) -> tuple[object, ...]:
     """What `_NEXT` is told from its second place on."""
-    row_ids = [row.id for row in taken.rows] if taken else []
+    row_ids = [row.id for intent in taken for row in intent.rows]
     return floor.id, bounds.rows, bounds.bytes, row_ids, max(row_ids, default=floor.id)
 
 
@@ -182,14 +199,15 @@ class Ahead(NamedTuple):
 
 
 async def read_ahead(
-    tx: Transaction, shard: int, intent: Intent, floor: Floor, bounds: Bounds
+    tx: Transaction, shard: int, taken: Sequence[Intent], floor: Floor, bounds: Bounds
 ) -> Ahead | None:
-    """What comes after the rows of the open intent; None where it would not fill the next.
+    """What comes after the rows of intents; None where it would not fill the next.
 
-    All rows in one statement: what is visible of a session then has everything before it visible,
-    too. Rows below the intent's last are those that were committed late.
+    They are the one that is open, and the one before, whose rows may be there still. All rows in
+    one statement: what is visible of a session then has everything before it visible, too. Rows
+    below the last that was taken are those that were committed late.
     """
-    records = await tx.fetch(_READ_AHEAD, shard, *_after(intent, floor, bounds))
+    records = await tx.fetch(_READ_AHEAD, shard, *_after(taken, floor, bounds))
     if not records or (len(records) < bounds.rows and not records[-1]["more"]):
         return None
     return Ahead([_row(record) for record in records], records[0]["oldest"])
@@ -246,13 +264,13 @@ async def take(  # noqa: PLR0913, PLR0917 - where the relay stands, and how far 
     The next intent has the next rows by id, or is None where none wait. ``ahead`` are the next
     rows where they were read already. One statement does it all, whether alone or in a
     transaction; the floor that comes with it holds once that is committed. `delete_settled` has to
-    follow before an intent is settled again.
+    come between this and the next.
 
     Raises `TakenOver` where the shard does not stand so: somebody else relays.
     """
     standing = (progress, published is not None)
     if ahead is None:
-        after = _after(published, floor, bounds)
+        after = _after([published] if published else [], floor, bounds)
         records = await tx.fetch(_TAKE_NEXT, shard, *after, *standing)
     else:
         row_ids = [row.id for row in ahead.rows]

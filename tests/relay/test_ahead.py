@@ -6,7 +6,7 @@ import pytest
 
 from producers.relay import Relay
 from storage import outbox
-from storage.database import begin
+from storage.database import begin, rehearse
 from storage.outbox import Bounds, Floor, Intent, Message, Row, TakenOver
 from tests.relay.house import SMALL_INTENTS, House
 
@@ -100,10 +100,31 @@ async def test_what_was_read_ahead_is_forgotten_where_another_relay_came_between
     assert await house.faults() == set()
 
 
+async def test_what_a_relay_reads_does_not_grow_with_the_backlog(house: House) -> None:
+    """Nobody has told the planner of these rows: the table was empty a moment ago."""
+    engine = outbox.connect_relay(house.database_url)
+    async with rehearse(engine) as tx:
+        await outbox.state(tx, 0)
+        await outbox.stage(tx, [Message("ticketing", None, b"{}")] * 5_000, most_bytes=10)
+        intent, floor = await outbox.take(tx, 0, 0, None, Floor(), BOUNDS)
+        assert intent is not None
+        ahead = await outbox.read_ahead(tx, 0, [intent], floor, BOUNDS)
+        assert ahead is not None
+        ((read,),) = await tx.fetch(
+            """
+            select idx_tup_fetch + seq_tup_read from pg_stat_xact_user_tables
+            where relname = 'outbox'
+            """
+        )
+    await engine.dispose()
+    assert len(intent.rows) == len(ahead.rows) == BOUNDS.rows
+    assert read <= 4 * BOUNDS.rows
+
+
 async def ahead_of(house: House, intent: Intent, bounds: Bounds = BOUNDS) -> list[Row]:
     """What a relay would read ahead while it publishes the intent."""
     async with begin(house.engine) as tx:
-        found = await outbox.read_ahead(tx, 0, intent, Floor(), bounds)
+        found = await outbox.read_ahead(tx, 0, [intent], Floor(), bounds)
     return [*found.rows] if found else []
 
 
