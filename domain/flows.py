@@ -2,10 +2,11 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from domain.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Option:
     """An answer to a question, and the node that it leads to."""
 
@@ -14,7 +15,7 @@ class Option:
     next: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Question:
     """Something to ask; the answer is one of the options."""
 
@@ -23,7 +24,7 @@ class Question:
     options: tuple[Option, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Action:
     """Something to do."""
 
@@ -32,7 +33,7 @@ class Action:
     next: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Article:
     """Something to read."""
 
@@ -42,7 +43,7 @@ class Article:
     article_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ResolveEnd:
     """The walk ends with the problem solved: a resolve is due."""
 
@@ -50,7 +51,7 @@ class ResolveEnd:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EscalateEnd:
     """The walk ends beyond first line: an escalation is due."""
 
@@ -62,7 +63,7 @@ class EscalateEnd:
 Node = Question | Action | Article | ResolveEnd | EscalateEnd
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Flow:
     """Nodes by id, and the one to begin with. A session walks one version of it to its end."""
 
