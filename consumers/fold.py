@@ -16,7 +16,16 @@ from consumers.moves import audit, move
 from consumers.records import DeadLetter, Delivery, Discarded, Item, Poison, Refused
 from consumers.trace import trace_of
 from domain.built_walks import shown
-from domain.commands import Command, HandBack, Intake, MoveTicket, Start, StartFlow, StartProposal
+from domain.commands import (
+    Command,
+    HandBack,
+    Intake,
+    MoveTicket,
+    Start,
+    StartFlow,
+    StartProposal,
+    Walk,
+)
 from domain.context import Context, Limits, Walkable
 from domain.decide import acting, decide
 from domain.decisions import Code, NoKnowledge, Rejected
@@ -178,8 +187,9 @@ class _Course:
     def _apply(self, delivery: Delivery) -> tuple[bytes, str]:
         """Decide one command, move the facts by its events; return its answer and what it is."""
         command = delivery.command
-        context = self._context(command)
-        decision = decide(self.facts.session(command.session_id), command, context)
+        before = self.facts.session(command.session_id)
+        context = self._context(command, before)
+        decision = decide(before, command, context)
         if isinstance(decision, Rejected):
             return self._rejected(delivery, decision), decision.code
         if isinstance(decision, NoKnowledge):
@@ -197,11 +207,12 @@ class _Course:
         found = context.candidates if isinstance(command, Intake) else ()
         return replies.accepted(_asked(command), self._view(session), found, self.now), ACCEPTED
 
-    def _context(self, command: Command) -> Context:
+    def _context(self, command: Command, session: Session) -> Context:
         facts, account_id = self.facts, command.account_id
-        session = facts.session(command.session_id)
         user = None if command.actor_id is None else facts.users.get(command.actor_id)
         named = partial(event_id, command.command_id)
+        if isinstance(command, Walk):  # it leaves the ticket that its session has
+            return Context(self.now, user, named, facts.walkable(session), limits=self.limits)
         ref = _ticket(command, session)
         if ref is None:
             return Context(self.now, user, named, limits=self.limits)

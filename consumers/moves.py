@@ -12,6 +12,8 @@ from domain.events import (
     EscalationReleased,
     Event,
     HandedBack,
+    NodeRequested,
+    NodeServed,
     NotesUpdated,
     Renotified,
     SessionAbandoned,
@@ -92,7 +94,12 @@ def _audited(recorded: Recorded) -> tuple[str, dict[str, object]] | None:
 
 
 def _move_ticket(facts: Facts, before: Session, session: Born, event: Event) -> None:
-    """Whose the ticket is now, and, where it is one of ours, how it stands."""
+    """Whose the ticket is now, and, where it is one of ours, how it stands.
+
+    A walk that goes on changes neither.
+    """
+    if isinstance(event, (StepRecorded, NotesUpdated, NodeRequested, NodeServed)):
+        return
     account_id, session_id = session.origin.account_id, session.origin.session_id
     if not isinstance(before, Unborn):
         held = (account_id, before.origin.ticket)

@@ -55,13 +55,10 @@ def walker(user: User | None, account_id: str) -> Actor | None:
     """The user as somebody who may walk sessions of the account, or None where they may not."""
     if user is None or user.deleted or user.account_id != account_id:
         return None
-    match user:
-        case User(role=Role.L1_TECH):
-            return Actor(user.id, user.name)
-        case User(role=Role.ENGINEER, l1_coverage=True):
-            return Actor(user.id, user.name, L1_COVERAGE)
-        case _:
-            return None
+    if user.role is Role.L1_TECH:
+        return Actor(user.id, user.name)
+    covers = user.role is Role.ENGINEER and user.l1_coverage
+    return Actor(user.id, user.name, L1_COVERAGE) if covers else None
 
 
 def engineer(user: User | None, account_id: str) -> Actor | None:
