@@ -164,10 +164,7 @@ class _Course:
         One that could be read when it was parked has claimed it, and is answered as well.
         """
         reply = replies.rejected(
-            replies.Asked(item.command_id, item.session_id, item.account_id, item.correlation),
-            item.rejected,
-            self._view(self.facts.session(item.session_id)),
-            self.now,
+            item, item.rejected, self._view(self.facts.session(item.session_id)), self.now
         )
         parked = self.claims.get(item.command_id) if self.standing.replay else None
         if parked is not None and parked.reply is None:
@@ -193,7 +190,7 @@ class _Course:
         if isinstance(decision, Rejected):
             return self._rejected(delivery, decision), decision.code
         if isinstance(decision, NoKnowledge):
-            return replies.no_knowledge(_asked(command), self.now), NO_KNOWLEDGE
+            return replies.no_knowledge(command, self.now), NO_KNOWLEDGE
         actor = acting(command, context.user)
         if actor is None:
             msg = "a command was accepted from nobody"
@@ -205,7 +202,7 @@ class _Course:
                 self.folded.audit.append(entry)
         session = self.facts.session(command.session_id)
         found = context.candidates if isinstance(command, Intake) else ()
-        return replies.accepted(_asked(command), self._view(session), found, self.now), ACCEPTED
+        return replies.accepted(command, self._view(session), found, self.now), ACCEPTED
 
     def _context(self, command: Command, session: Session) -> Context:
         facts, account_id = self.facts, command.account_id
@@ -247,7 +244,7 @@ class _Course:
     def _rejected(self, delivery: Delivery, rejected: Rejected) -> bytes:
         command = delivery.command
         view = self._view(self.facts.session(command.session_id))
-        return replies.rejected(_asked(command), rejected, view, self.now)
+        return replies.rejected(command, rejected, view, self.now)
 
     def _view(self, session: Session) -> replies.View:
         """The session as a client shows it, with the node that is to be answered."""
@@ -282,12 +279,6 @@ class _Course:
         self.folded.replies.append(replies.message(session_id, reply, trace))
         if code != ACCEPTED:  # most are, and are not worth a count each
             self.folded.others[code] += 1
-
-
-def _asked(command: Command) -> replies.Asked:
-    return replies.Asked(
-        command.command_id, command.session_id, command.account_id, command.correlation
-    )
 
 
 def _ticket(command: Command, session: Session) -> TicketRef | None:

@@ -75,7 +75,10 @@ def after(node: Node, option_id: str | None) -> str | None:
     """The node that an answer leads to; None where the node has no such option, or is an end."""
     match node:
         case Question(options=options):
-            return next((option.next for option in options if option.id == option_id), None)
+            for option in options:
+                if option.id == option_id:
+                    return option.next
+            return None
         case Action(next=following) | Article(next=following):
             return following if option_id is None else None
         case ResolveEnd() | EscalateEnd():

@@ -5,9 +5,9 @@ words that need no quoting. What others wrote goes through an encoder.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Protocol
 
 from pydantic_core import to_json
 
@@ -16,6 +16,7 @@ from domain.decisions import Rejected
 from domain.flows import Node
 from domain.intake import Candidate, pick
 from domain.sessions import Session, Unborn, status
+from domain.values import value
 from producers import topics
 from producers.events import JSON_HEADERS
 from producers.handover import shortened
@@ -27,17 +28,27 @@ _FIRST = b'"duplicate":false'
 _AGAIN = b'"duplicate":true'
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a reply echoes of the command."""
+class Asked(Protocol):
+    """What a reply echoes: of a command, or of a record that was refused before it was one."""
 
-    command_id: str
-    session_id: str
-    account_id: str | None
-    correlation: str | None
+    @property
+    def command_id(self) -> str:
+        """Which command is answered."""
+
+    @property
+    def session_id(self) -> str:
+        """Whose key the reply gets."""
+
+    @property
+    def account_id(self) -> str | None:
+        """The tenant, where the record named one."""
+
+    @property
+    def correlation(self) -> str | None:
+        """The sender's own mark."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class View:
     """What a client shows of a session: how it stands, and the node to be answered."""
 
