@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import field
 
 from domain.values import value
 
@@ -17,11 +18,14 @@ class Option:
 
 @value
 class Question:
-    """Something to ask; the answer is one of the options."""
+    """Something to ask; the answer is one of the options.
+
+    Those are left out of its hash: nodes are looked up often, and told apart well enough without.
+    """
 
     id: str
     text: str
-    options: tuple[Option, ...]
+    options: tuple[Option, ...] = field(hash=False)
 
 
 @value

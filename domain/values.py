@@ -1,12 +1,12 @@
 """Values: objects that are equal where their fields are, and that nobody changes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar, dataclass_transform
 
 _T = TypeVar("_T")
 
 
-@dataclass_transform(frozen_default=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def value(cls: type[_T]) -> type[_T]:
     """Make a slotted dataclass, hashed by its fields, that the type checker holds to be frozen.
 
@@ -16,7 +16,7 @@ def value(cls: type[_T]) -> type[_T]:
     return dataclass(slots=True, unsafe_hash=True)(cls)
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True)
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def keyword_value(cls: type[_T]) -> type[_T]:
     """Make a `value` whose fields are given by name."""
     return dataclass(slots=True, unsafe_hash=True, kw_only=True)(cls)
