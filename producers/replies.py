@@ -20,7 +20,7 @@ from domain.values import value
 from producers import topics
 from producers.events import JSON_HEADERS
 from producers.handover import shortened
-from producers.json import more, quoted, rfc3339, without_absent
+from producers.json import more, optional, quoted, rfc3339
 from producers.nodes import drawn
 from storage.outbox import Message
 
@@ -69,7 +69,7 @@ def rejected(asked: Asked, refusal: Rejected, view: View, now: datetime) -> byte
     session = view.session
     owned = not isinstance(session, Unborn) and session.origin.account_id == asked.account_id
     why = f',"code":"{refusal.code}","message":{quoted(refusal.message)}'
-    active = more(without_absent({"active_session_id": refusal.active_session_id}))
+    active = optional("active_session_id", refusal.active_session_id)
     return _answer(asked, "rejected", f"{why}{active}{_shown(view) if owned else ''}", now)
 
 
@@ -94,7 +94,7 @@ def message(session_id: str, reply: bytes, trace: bytes = b"") -> Message:
 def _answer(asked: Asked, outcome: str, told: str, now: datetime) -> bytes:
     """What every answer has, around what this one tells."""
     account = "" if asked.account_id is None else f',"account_id":"{asked.account_id}"'
-    correlation = "" if asked.correlation is None else f',"correlation":{quoted(asked.correlation)}'
+    correlation = optional("correlation", asked.correlation)
     answer = (
         f'{{"command_id":"{asked.command_id}","session_id":"{asked.session_id}"{account},'
         f'"outcome":"{outcome}","duplicate":false{told}{correlation},'
@@ -124,8 +124,7 @@ def _shown(view: View) -> str:
     session = view.session
     if isinstance(session, Unborn):
         return ""
-    node_id = session.current_node_id
-    current = "" if node_id is None else f',"current_node_id":{quoted(node_id)}'
+    current = optional("current_node_id", session.current_node_id)
     node = "" if view.node is None else f',"node":{_node(view.node)}'
     return (
         f',"version":{session.version},"session":'
