@@ -105,14 +105,14 @@ def fold(
     course = _Course(facts, standing, now, limits, dict(standing.claims))
     for item in items:
         match item:
+            case Delivery():
+                course.answer(item, None)
             case DeadLetter():
                 course.folded.letters.append(item)
             case Refused():
                 course.refuse(item)
             case Poison(delivery=delivery):
                 course.answer(delivery, item)
-            case Delivery():
-                course.answer(item, None)
             case Discarded(delivery=delivery):
                 course.discard(delivery)
     return course.folded

@@ -30,9 +30,9 @@ def event_data(recorded: Recorded) -> str:
     added = _step(event) if isinstance(event, StepRecorded) else more(_added(recorded))
     return (
         f'{{"account_id":"{origin.account_id}","session_id":"{origin.session_id}",'
-        f'"session_kind":"{origin.kind}","source":"{recorded.source}",'
+        f'"session_kind":"{origin.kind!s}","source":"{recorded.source!s}",'
         f'"actor":{_actor(actor.id, actor.name, actor.acting_as)},'
-        f'"ticket":{{"kind":"{origin.ticket.kind}","id":{quoted(origin.ticket.id)}}}'
+        f'"ticket":{{"kind":"{origin.ticket.kind!s}","id":{quoted(origin.ticket.id)}}}'
         f"{optional('occurred_at', recorded.command.occurred_at)}{added}"
     )
 

@@ -111,7 +111,7 @@ def _attributes(recorded: Recorded, identity: str) -> tuple[str, bytes]:
     account_id = recorded.session.origin.account_id
     kind = TYPES[type(recorded.event)]
     time = rfc3339(recorded.event.at)
-    sequence = f"{recorded.session.version:010}"
+    sequence = str(recorded.session.version).zfill(10)
     cause = recorded.command.command_id
     envelope = (
         f'{{"specversion":"1.0","id":"{identity}","type":"{kind}",'

@@ -128,7 +128,7 @@ def _shown(view: View) -> str:
     node = "" if view.node is None else f',"node":{_node(view.node)}'
     return (
         f',"version":{session.version},"session":'
-        f'{{"status":"{status(session)}","kind":"{session.origin.kind}"{current}}}{node}'
+        f'{{"status":"{status(session)!s}","kind":"{session.origin.kind!s}"{current}}}{node}'
     )
 
 

@@ -18,8 +18,8 @@ def message(session: Born, trace: bytes = b"") -> Message:
     version = "" if origin.flow_version is None else f',"flow_version":{origin.flow_version}'
     value = (
         f'{{"session_id":"{origin.session_id}","account_id":"{origin.account_id}",'
-        f'"status":"{status(session)}","kind":"{origin.kind}","version":{session.version},'
-        f'"ticket":{{"kind":"{origin.ticket.kind}","id":{quoted(origin.ticket.id)}}}'
+        f'"status":"{status(session)!s}","kind":"{origin.kind!s}","version":{session.version},'
+        f'"ticket":{{"kind":"{origin.ticket.kind!s}","id":{quoted(origin.ticket.id)}}}'
         f"{optional('category', origin.category)}{optional('flow_id', origin.flow_id)}{version}"
         f"{optional('current_node_id', session.current_node_id)}"
         f',"steps":{session.steps},"started_at":"{rfc3339(origin.started_at)}",'
