@@ -1,6 +1,6 @@
 """How one event moves the facts of a batch: its session, its ticket, the walk, and the audit."""
 
-import json
+from pydantic_core import to_json
 
 from consumers.drafting import draft
 from consumers.records import Delivery
@@ -56,8 +56,8 @@ def audit(recorded: Recorded) -> AuditEntry | None:
     action, details = entry
     origin = recorded.session.origin
     details |= {
-        "session_kind": origin.kind,
-        "ticket_kind": origin.ticket.kind,
+        "session_kind": str(origin.kind),
+        "ticket_kind": str(origin.ticket.kind),
         "ticket_id": origin.ticket.id,
     }
     return AuditEntry(
@@ -66,7 +66,7 @@ def audit(recorded: Recorded) -> AuditEntry | None:
         recorded.command.command_id,
         recorded.actor,
         action,
-        json.dumps(details, ensure_ascii=False),
+        to_json(details).decode(),
     )
 
 

@@ -1,7 +1,7 @@
 """JSON as firstline writes it: UTF-8, compact, times in RFC 3339 with microseconds and a Z.
 
-Where it is put together by hand, members of enumerations go in by ``!s``: to format one takes
-three times as long as to turn it into a text.
+Members of enumerations go in as texts, made by ``str`` or ``!s``. To format one takes three times
+as long as that, and to find out what one is takes the encoder 2 µs.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,6 +25,11 @@ quoted: Callable[[str], str] = encode_basestring
 def optional(name: str, text: str | None) -> str:
     """A field as it goes on in an object that has some already, or nothing where it is absent."""
     return "" if text is None else f',"{name}":{quoted(text)}'
+
+
+def optional_number(name: str, number: int | None) -> str:
+    """The same, of a number."""
+    return "" if number is None else f',"{name}":{number}'
 
 
 def more(fields: Mapping[str, object]) -> str:

@@ -113,7 +113,7 @@ def _intake(found: Sequence[Candidate]) -> str:
 
 def _candidate(candidate: Candidate) -> dict[str, object]:
     return {
-        "kind": candidate.kind,
+        "kind": str(candidate.kind),
         "id": candidate.id,
         "title": shortened(candidate.title),
         "score": round(candidate.score, 4),

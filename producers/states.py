@@ -3,7 +3,7 @@
 from domain.sessions import Born, Claimed, Ended, Escalated, escalation_status, status
 from producers import topics
 from producers.events import JSON_HEADERS
-from producers.json import more, optional, quoted, rfc3339
+from producers.json import more, optional, optional_number, quoted, rfc3339
 from storage.outbox import Message
 
 
@@ -15,12 +15,12 @@ def message(session: Born, trace: bytes = b"") -> Message:
     origin = session.origin
     ended_at = rfc3339(session.ended_at) if isinstance(session, Ended) else None
     escalation = {"escalation": _escalation(session)} if isinstance(session, Escalated) else {}
-    version = "" if origin.flow_version is None else f',"flow_version":{origin.flow_version}'
     value = (
         f'{{"session_id":"{origin.session_id}","account_id":"{origin.account_id}",'
         f'"status":"{status(session)!s}","kind":"{origin.kind!s}","version":{session.version},'
         f'"ticket":{{"kind":"{origin.ticket.kind!s}","id":{quoted(origin.ticket.id)}}}'
-        f"{optional('category', origin.category)}{optional('flow_id', origin.flow_id)}{version}"
+        f"{optional('category', origin.category)}{optional('flow_id', origin.flow_id)}"
+        f"{optional_number('flow_version', origin.flow_version)}"
         f"{optional('current_node_id', session.current_node_id)}"
         f',"steps":{session.steps},"started_at":"{rfc3339(origin.started_at)}",'
         f'"last_activity_at":"{rfc3339(session.last_activity_at)}"'
