@@ -14,7 +14,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from consumers.records import DeadLetter, Decoded, Delivery, Reason, Record, Refused, Source
-from consumers.strict_json import NotJson, might_be_deep, read_object
+from consumers.strict_json import NotJson, might_be_deep, might_name_no_number, read_object
 from domain import commands
 from domain.built_nodes import BuiltNode, Choice, NodeKind
 from domain.decisions import Code, Rejected
@@ -29,6 +29,8 @@ from schemas.commands import (
 )
 from schemas.fields import UUID_PATTERN
 
+# The adapter's own method, without what it does for those who pass it options.
+_validate = COMMANDS.validator.validate_json
 _CANONICAL_UUID = re.compile(UUID_PATTERN)
 _CORRELATION_LIMIT = 128
 _FIELDS_USED: dict[str, frozenset[str]] = {
@@ -66,10 +68,10 @@ def decode(record: Record, source: Source) -> Decoded:
         return DeadLetter(record, Reason.UNREADABLE, "the record has no value")
     if len(value) > VALUE_LIMIT:
         return DeadLetter(record, Reason.TOO_LARGE, f"the value has {len(value)} bytes")
-    if b"NaN" in value or b"Infinity" in value or might_be_deep(value):
+    if might_name_no_number(value) or might_be_deep(value):
         return _decode_carefully(record, source, value)
     try:
-        model = COMMANDS.validate_json(value)
+        model: AnyCommand = _validate(value)
     except ValidationError:
         return _decode_carefully(record, source, value)
     return _deliver(record, source, value, model)
@@ -90,7 +92,7 @@ def _decode_carefully(record: Record, source: Source, value: bytes) -> Decoded:
         return _refuse(record, found, Code.INVALID, "type: not a command type")
     used = {name: found[name] for name in _FIELDS_USED[kind] if name in found}
     try:
-        model = COMMANDS.validate_json(json.dumps(used))
+        model = _validate(json.dumps(used))
     except ValidationError as error:
         return _refuse(record, found, Code.INVALID, _explain(error))
     return _deliver(record, source, value, model)

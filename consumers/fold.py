@@ -16,7 +16,16 @@ from consumers.moves import audit, move
 from consumers.records import DeadLetter, Delivery, Discarded, Item, Poison, Refused
 from consumers.trace import trace_of
 from domain.built_walks import shown
-from domain.commands import Command, HandBack, Intake, MoveTicket, Start, StartFlow, StartProposal
+from domain.commands import (
+    Command,
+    HandBack,
+    Intake,
+    MoveTicket,
+    Start,
+    StartFlow,
+    StartProposal,
+    Walk,
+)
 from domain.context import Context, Limits, Walkable
 from domain.decide import acting, decide
 from domain.decisions import Code, NoKnowledge, Rejected
@@ -96,14 +105,14 @@ def fold(
     course = _Course(facts, standing, now, limits, dict(standing.claims))
     for item in items:
         match item:
+            case Delivery():
+                course.answer(item, None)
             case DeadLetter():
                 course.folded.letters.append(item)
             case Refused():
                 course.refuse(item)
             case Poison(delivery=delivery):
                 course.answer(delivery, item)
-            case Delivery():
-                course.answer(item, None)
             case Discarded(delivery=delivery):
                 course.discard(delivery)
     return course.folded
@@ -155,10 +164,7 @@ class _Course:
         One that could be read when it was parked has claimed it, and is answered as well.
         """
         reply = replies.rejected(
-            replies.Asked(item.command_id, item.session_id, item.account_id, item.correlation),
-            item.rejected,
-            self._view(self.facts.session(item.session_id)),
-            self.now,
+            item, item.rejected, self._view(self.facts.session(item.session_id)), self.now
         )
         parked = self.claims.get(item.command_id) if self.standing.replay else None
         if parked is not None and parked.reply is None:
@@ -178,12 +184,13 @@ class _Course:
     def _apply(self, delivery: Delivery) -> tuple[bytes, str]:
         """Decide one command, move the facts by its events; return its answer and what it is."""
         command = delivery.command
-        context = self._context(command)
-        decision = decide(self.facts.session(command.session_id), command, context)
+        before = self.facts.session(command.session_id)
+        context = self._context(command, before)
+        decision = decide(before, command, context)
         if isinstance(decision, Rejected):
             return self._rejected(delivery, decision), decision.code
         if isinstance(decision, NoKnowledge):
-            return replies.no_knowledge(_asked(command), self.now), NO_KNOWLEDGE
+            return replies.no_knowledge(command, self.now), NO_KNOWLEDGE
         actor = acting(command, context.user)
         if actor is None:
             msg = "a command was accepted from nobody"
@@ -195,13 +202,14 @@ class _Course:
                 self.folded.audit.append(entry)
         session = self.facts.session(command.session_id)
         found = context.candidates if isinstance(command, Intake) else ()
-        return replies.accepted(_asked(command), self._view(session), found, self.now), ACCEPTED
+        return replies.accepted(command, self._view(session), found, self.now), ACCEPTED
 
-    def _context(self, command: Command) -> Context:
+    def _context(self, command: Command, session: Session) -> Context:
         facts, account_id = self.facts, command.account_id
-        session = facts.session(command.session_id)
         user = None if command.actor_id is None else facts.users.get(command.actor_id)
         named = partial(event_id, command.command_id)
+        if isinstance(command, Walk):  # it leaves the ticket that its session has
+            return Context(self.now, user, named, facts.walkable(session), limits=self.limits)
         ref = _ticket(command, session)
         if ref is None:
             return Context(self.now, user, named, limits=self.limits)
@@ -236,7 +244,7 @@ class _Course:
     def _rejected(self, delivery: Delivery, rejected: Rejected) -> bytes:
         command = delivery.command
         view = self._view(self.facts.session(command.session_id))
-        return replies.rejected(_asked(command), rejected, view, self.now)
+        return replies.rejected(command, rejected, view, self.now)
 
     def _view(self, session: Session) -> replies.View:
         """The session as a client shows it, with the node that is to be answered."""
@@ -271,12 +279,6 @@ class _Course:
         self.folded.replies.append(replies.message(session_id, reply, trace))
         if code != ACCEPTED:  # most are, and are not worth a count each
             self.folded.others[code] += 1
-
-
-def _asked(command: Command) -> replies.Asked:
-    return replies.Asked(
-        command.command_id, command.session_id, command.account_id, command.correlation
-    )
 
 
 def _ticket(command: Command, session: Session) -> TicketRef | None:

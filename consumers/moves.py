@@ -1,6 +1,6 @@
 """How one event moves the facts of a batch: its session, its ticket, the walk, and the audit."""
 
-import json
+from pydantic_core import to_json
 
 from consumers.drafting import draft
 from consumers.records import Delivery
@@ -12,6 +12,8 @@ from domain.events import (
     EscalationReleased,
     Event,
     HandedBack,
+    NodeRequested,
+    NodeServed,
     NotesUpdated,
     Renotified,
     SessionAbandoned,
@@ -54,8 +56,8 @@ def audit(recorded: Recorded) -> AuditEntry | None:
     action, details = entry
     origin = recorded.session.origin
     details |= {
-        "session_kind": origin.kind,
-        "ticket_kind": origin.ticket.kind,
+        "session_kind": str(origin.kind),
+        "ticket_kind": str(origin.ticket.kind),
         "ticket_id": origin.ticket.id,
     }
     return AuditEntry(
@@ -64,7 +66,7 @@ def audit(recorded: Recorded) -> AuditEntry | None:
         recorded.command.command_id,
         recorded.actor,
         action,
-        json.dumps(details, ensure_ascii=False),
+        to_json(details).decode(),
     )
 
 
@@ -92,7 +94,12 @@ def _audited(recorded: Recorded) -> tuple[str, dict[str, object]] | None:
 
 
 def _move_ticket(facts: Facts, before: Session, session: Born, event: Event) -> None:
-    """Whose the ticket is now, and, where it is one of ours, how it stands."""
+    """Whose the ticket is now, and, where it is one of ours, how it stands.
+
+    A walk that goes on changes neither.
+    """
+    if isinstance(event, (StepRecorded, NotesUpdated, NodeRequested, NodeServed)):
+        return
     account_id, session_id = session.origin.account_id, session.origin.session_id
     if not isinstance(before, Unborn):
         held = (account_id, before.origin.ticket)

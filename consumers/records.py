@@ -6,13 +6,13 @@ Record ──decode──► Delivery     a command, to be applied
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from domain.commands import Command
 from domain.decisions import Rejected
 from domain.ticket_news import TicketNews
+from domain.values import value
 
 
 class Record(Protocol):
@@ -69,7 +69,7 @@ class Reason(StrEnum):
     PARKED = "parked"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Delivery:
     """A command as it arrived. ``digest`` is the SHA-256 of the value's bytes."""
 
@@ -79,7 +79,7 @@ class Delivery:
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Refused:
     """A readable record that is refused without looking at anything but itself."""
 
@@ -91,7 +91,7 @@ class Refused:
     rejected: Rejected
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DeadLetter:
     """A record that nobody can be answered for. ``detail`` has no text of the payload."""
 
@@ -100,7 +100,7 @@ class DeadLetter:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Heard:
     """News of a ticket, as they arrived."""
 
@@ -111,7 +111,7 @@ class Heard:
 Decoded = Delivery | Refused | DeadLetter
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Poison:
     """A command that cannot be applied for a reason of its own; it parks its session."""
 
@@ -124,7 +124,7 @@ class Poison:
         return self.delivery.record
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Discarded:
     """A parked command that an operator gave up."""
 

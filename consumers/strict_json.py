@@ -51,8 +51,21 @@ def read_object(value: bytes) -> dict[str, Any]:
 
 
 def might_be_deep(value: bytes) -> bool:
-    """Whether the value has brackets enough to nest deeper than allowed."""
+    """Whether the value has brackets enough to nest deeper than allowed.
+
+    Nearly every command has one, and to look for a second is a tenth of the work of counting.
+    """
+    if b"[" not in value and value.find(b"{", 1) == -1:
+        return False
     return value.count(b"{") + value.count(b"[") > DEPTH_LIMIT
+
+
+def might_name_no_number(value: bytes) -> bool:
+    """Whether NaN or Infinity may be in the value, each looked for by its first letter first.
+
+    One byte is found with the processor's own instruction for it, a word in ten times the time.
+    """
+    return (b"N" in value and b"NaN" in value) or (b"I" in value and b"Infinity" in value)
 
 
 def _depth(text: str) -> int:

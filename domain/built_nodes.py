@@ -1,7 +1,8 @@
 """The nodes of an AI-built walk: each is generated for one session, and leads nowhere by itself."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from domain.values import value
 
 
 class NodeKind(StrEnum):
@@ -14,7 +15,7 @@ class NodeKind(StrEnum):
     ESCALATE = "escalate"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Choice:
     """One of the answers to a question."""
 
@@ -22,7 +23,7 @@ class Choice:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BuiltNode:
     """What an AI-built walk shows. Questions have choices; what comes after is asked for anew.
 

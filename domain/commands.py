@@ -1,12 +1,11 @@
 """What a sender may ask of a session: one frozen type a command, ids as canonical UUID text."""
 
-from dataclasses import dataclass
-
 from domain.built_nodes import BuiltNode
 from domain.tickets import TicketRef
+from domain.values import keyword_value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class Common:
     """The fields that every command has.
 
@@ -23,7 +22,7 @@ class Common:
     correlation: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class StartFlow(Common):
     """Walk the account's authored flow, at its newest version."""
 
@@ -31,7 +30,7 @@ class StartFlow(Common):
     flow_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class StartProposal(Common):
     """Walk a proposed flow."""
 
@@ -39,14 +38,14 @@ class StartProposal(Common):
     flow_proposal_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class StartAdhoc(Common):
     """Investigate freely: notes, no steps."""
 
     ticket: TicketRef
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class StartAiBuild(Common):
     """Walk a tree whose next question a language model writes."""
 
@@ -55,7 +54,7 @@ class StartAiBuild(Common):
     category: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class RecordStep(Common):
     """Record an answered node of the walk."""
 
@@ -66,14 +65,14 @@ class RecordStep(Common):
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class UpdateNotes(Common):
     """Replace the session's notes. ``notes`` is a JSON array of objects, as compact JSON text."""
 
     notes: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class Resolve(Common):
     """End the session with the problem solved. ``helpful`` is None where nobody could tell."""
 
@@ -81,7 +80,7 @@ class Resolve(Common):
     resolution_notes: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class Escalate(Common):
     """End first-line work and hand the ticket to an engineer."""
 
@@ -89,7 +88,7 @@ class Escalate(Common):
     reason_category: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class EscalateWithoutWalk(Common):
     """Start a session that is escalated from its first moment."""
 
@@ -98,14 +97,14 @@ class EscalateWithoutWalk(Common):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class Abandon(Common):
     """End the session without an outcome."""
 
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class Intake(Common):
     """Start whatever the account's knowledge has for the problem."""
 
@@ -116,29 +115,29 @@ class Intake(Common):
     adhoc: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class NextNode(Common):
     """Show the pending node of an AI-built walk again, or ask for one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class ClaimEscalation(Common):
     """Take an escalation on, as an engineer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class ReleaseEscalation(Common):
     """Give a claimed escalation back to the queue."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class CloseEscalation(Common):
     """Say that a claimed escalation is solved."""
 
     resolution_notes: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class HandBack(Common):
     """Return a claimed escalation to first line, in a new session."""
 
@@ -146,14 +145,14 @@ class HandBack(Common):
     new_session_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class MoveTicket(Common):
     """Go on on the ticket that the session's own was merged into; the system's own command."""
 
     ticket: TicketRef
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class EndWithTicket(Common):
     """End the session with its ticket, unless it left that since; the system's own command."""
 
@@ -161,14 +160,14 @@ class EndWithTicket(Common):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class Renotify(Common):
     """Tell people again of an escalation; the system's own command. ``step`` counts from 1."""
 
     step: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class ServeNode(Common):
     """Show the node that was generated for the request; the system's own command.
 

@@ -1,16 +1,17 @@
 """What a decision needs beside the session: everything is of the moment of the decision."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from domain.flows import Flow
 from domain.intake import Candidate
 from domain.people import User
 from domain.tickets import Ticket
+from domain.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Limits:
     """Bounds of a walk. ``ai_nodes`` is how many generated nodes an AI-built walk may have."""
 
@@ -18,7 +19,7 @@ class Limits:
     ai_nodes: int = 12
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Walkable:
     """A flow at a version, or a proposal, which has none."""
 
@@ -26,7 +27,7 @@ class Walkable:
     version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Context:
     """Who asks, and what the command and its session refer to.
 

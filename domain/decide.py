@@ -23,6 +23,7 @@ from domain.commands import (
     Start,
     SystemCommand,
     UpdateNotes,
+    Walk,
 )
 from domain.context import Context
 from domain.decisions import Accepted, Code, Decision, Rejected
@@ -89,16 +90,9 @@ def acting(command: Command, user: User | None) -> Actor | None:
     """
     if command.actor_id is None:
         return SYSTEM if isinstance(command, (Abandon, SystemCommand)) else None
-    if isinstance(command, SystemCommand):
-        return None
-    if isinstance(command, EscalationMove):
-        return engineer(user, command.account_id)
-    return walker(user, command.account_id)
-
-
-def is_start(command: Command) -> bool:
-    """Whether the command brings its session into being."""
-    return isinstance(command, Start)
+    if isinstance(command, (Walk, Start)):
+        return walker(user, command.account_id)
+    return engineer(user, command.account_id) if isinstance(command, EscalationMove) else None
 
 
 def _claims_own_escalation(session: Session, command: Command) -> bool:
@@ -113,7 +107,7 @@ def _claims_own_escalation(session: Session, command: Command) -> bool:
 
 def _misplaced(session: Session, command: Command, context: Context) -> Rejected | None:
     """A start needs an id that is free everywhere, any other command a session of its account."""
-    if is_start(command):
+    if isinstance(command, Start):
         if isinstance(session, Unborn):
             return None
         return Rejected(Code.SESSION_EXISTS, "A session with this id exists already.")
@@ -125,6 +119,6 @@ def _misplaced(session: Session, command: Command, context: Context) -> Rejected
 
 
 def _stale(session: Session, command: Command) -> Rejected | None:
-    if command.expected_version in {None, session.version}:
+    if command.expected_version is None or command.expected_version == session.version:
         return None
     return Rejected(Code.STALE_VERSION, f"The session is at version {session.version}.")

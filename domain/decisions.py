@@ -1,9 +1,9 @@
 """What comes of a command: it is accepted with its events, or rejected with a code."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.events import Event
+from domain.values import value
 
 
 class Code(StrEnum):
@@ -36,14 +36,14 @@ class Code(StrEnum):
     DISCARDED = "discarded"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Accepted:
     """The command takes effect. No events: what it asks for is already so."""
 
     events: tuple[Event, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Rejected:
     """The command changes nothing. ``message`` is a sentence without any text of the sender's."""
 
@@ -52,7 +52,7 @@ class Rejected:
     active_session_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NoKnowledge:
     """The account knows nothing that matches: no session starts, and nothing else happens."""
 

@@ -5,7 +5,7 @@ that nobody has walked yet leads to an escalation.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from domain.built_nodes import BuiltNode, NodeKind
 from domain.events import StepRecorded
@@ -23,6 +23,7 @@ from domain.flows import (
     leads_to,
 )
 from domain.sessions import Active
+from domain.values import value
 
 _DONE = ResolveEnd("done", "The problem is solved.")
 _NOT_WALKED = EscalateEnd(
@@ -31,7 +32,7 @@ _NOT_WALKED = EscalateEnd(
 _TITLE_LIMIT = 100
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Draft:
     """A proposal that nobody has validated, and the sessions that it was built from."""
 
@@ -43,7 +44,7 @@ class Draft:
     sessions: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Taken:
     """A node that was walked, and the option that was chosen there."""
 

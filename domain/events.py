@@ -3,16 +3,16 @@
 Every event moves the session's version by one. ``at`` is when firstline recorded it.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from domain.built_nodes import BuiltNode
 from domain.people import Actor
 from domain.sessions import SessionKind
 from domain.tickets import TicketRef
+from domain.values import keyword_value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class SessionStarted:
     """A session came to be. Which of the optional fields are set follows from ``kind``."""
 
@@ -31,7 +31,7 @@ class SessionStarted:
     previous_session_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class StepRecorded:
     """A node was answered. ``position`` counts the walk's steps from 1.
 
@@ -48,7 +48,7 @@ class StepRecorded:
     next_node_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class NotesUpdated:
     """The notes were replaced by ``notes``, a JSON array of objects as compact JSON text."""
 
@@ -56,7 +56,7 @@ class NotesUpdated:
     notes: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class NodeRequested:
     """An AI-built walk needs its next node. ``request_id`` is the id of this event itself."""
 
@@ -64,7 +64,7 @@ class NodeRequested:
     request_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class NodeServed:
     """An AI-built walk got the node that ``request_id`` asked for."""
 
@@ -73,7 +73,7 @@ class NodeServed:
     node: BuiltNode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class SessionResolved:
     """The problem is solved."""
 
@@ -82,7 +82,7 @@ class SessionResolved:
     resolution_notes: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class SessionEscalated:
     """An engineer has to take over. ``by`` is who escalated, and may not claim it."""
 
@@ -92,7 +92,7 @@ class SessionEscalated:
     reason_category: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class SessionAbandoned:
     """The session ended without an outcome."""
 
@@ -100,7 +100,7 @@ class SessionAbandoned:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class TicketChanged:
     """The session goes on on another ticket: the PSA merged the two."""
 
@@ -108,7 +108,7 @@ class TicketChanged:
     ticket: TicketRef
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class EscalationClaimed:
     """An engineer took the escalation on."""
 
@@ -116,14 +116,14 @@ class EscalationClaimed:
     by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class EscalationReleased:
     """The engineer gave it back to the queue."""
 
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class EscalationClosed:
     """The engineer solved it."""
 
@@ -131,7 +131,7 @@ class EscalationClosed:
     resolution_notes: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class HandedBack:
     """The engineer handed it back to first line, where a new session goes on."""
 
@@ -140,7 +140,7 @@ class HandedBack:
     new_session_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class Renotified:
     """Nobody acted in time, and people were told again. ``step`` counts these from 1."""
 

@@ -2,10 +2,12 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import field
+
+from domain.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Option:
     """An answer to a question, and the node that it leads to."""
 
@@ -14,16 +16,19 @@ class Option:
     next: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Question:
-    """Something to ask; the answer is one of the options."""
+    """Something to ask; the answer is one of the options.
+
+    Those are left out of its hash: nodes are looked up often, and told apart well enough without.
+    """
 
     id: str
     text: str
-    options: tuple[Option, ...]
+    options: tuple[Option, ...] = field(hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Action:
     """Something to do."""
 
@@ -32,7 +37,7 @@ class Action:
     next: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Article:
     """Something to read."""
 
@@ -42,7 +47,7 @@ class Article:
     article_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ResolveEnd:
     """The walk ends with the problem solved: a resolve is due."""
 
@@ -50,7 +55,7 @@ class ResolveEnd:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EscalateEnd:
     """The walk ends beyond first line: an escalation is due."""
 
@@ -62,7 +67,7 @@ class EscalateEnd:
 Node = Question | Action | Article | ResolveEnd | EscalateEnd
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Flow:
     """Nodes by id, and the one to begin with. A session walks one version of it to its end."""
 
@@ -74,7 +79,10 @@ def after(node: Node, option_id: str | None) -> str | None:
     """The node that an answer leads to; None where the node has no such option, or is an end."""
     match node:
         case Question(options=options):
-            return next((option.next for option in options if option.id == option_id), None)
+            for option in options:
+                if option.id == option_id:
+                    return option.next
+            return None
         case Action(next=following) | Article(next=following):
             return following if option_id is None else None
         case ResolveEnd() | EscalateEnd():

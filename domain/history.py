@@ -1,14 +1,13 @@
 """What was recorded: an event together with what surrounds it."""
 
-from dataclasses import dataclass
-
 from domain.commands import Command
 from domain.events import Event, StepRecorded
 from domain.people import Actor, Recipient
 from domain.sessions import Born
+from domain.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Walk:
     """How far a session has been walked: its steps in order, its notes as JSON text."""
 
@@ -16,7 +15,7 @@ class Walk:
     notes: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Recorded:
     """An event, the command that caused it, who acted, and the session right after it.
 

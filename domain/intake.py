@@ -1,9 +1,9 @@
 """What an intake found in the account's knowledge, and what it picks."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.flows import Flow
+from domain.values import value
 
 
 class FoundKind(StrEnum):
@@ -14,7 +14,7 @@ class FoundKind(StrEnum):
     ARTICLE = "article"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Candidate:
     """Something that matches a problem. ``score`` is at least 0, and higher is better.
 

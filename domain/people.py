@@ -1,7 +1,8 @@
 """Who may act on sessions, and as what."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from domain.values import value
 
 
 class Role(StrEnum):
@@ -17,7 +18,7 @@ L1_COVERAGE = "l1_coverage"
 """What an engineer acts as while covering the first line."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class User:
     """A person of one account."""
 
@@ -29,7 +30,7 @@ class User:
     deleted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Actor:
     """Who did something, and as what: ``acting_as`` is None for native first-line technicians."""
 
@@ -38,7 +39,7 @@ class Actor:
     acting_as: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Recipient:
     """Somebody to be told about an escalation; defaults of an account have no user."""
 
@@ -54,13 +55,10 @@ def walker(user: User | None, account_id: str) -> Actor | None:
     """The user as somebody who may walk sessions of the account, or None where they may not."""
     if user is None or user.deleted or user.account_id != account_id:
         return None
-    match user:
-        case User(role=Role.L1_TECH):
-            return Actor(user.id, user.name)
-        case User(role=Role.ENGINEER, l1_coverage=True):
-            return Actor(user.id, user.name, L1_COVERAGE)
-        case _:
-            return None
+    if user.role is Role.L1_TECH:
+        return Actor(user.id, user.name)
+    covers = user.role is Role.ENGINEER and user.l1_coverage
+    return Actor(user.id, user.name, L1_COVERAGE) if covers else None
 
 
 def engineer(user: User | None, account_id: str) -> Actor | None:

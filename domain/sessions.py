@@ -1,11 +1,11 @@
 """The states of a session, a sum type: each holds only what exists in that state."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from domain.built_nodes import BuiltNode
 from domain.tickets import TicketRef
+from domain.values import value
 
 
 class SessionKind(StrEnum):
@@ -26,7 +26,7 @@ class SessionStatus(StrEnum):
     ABANDONED = "abandoned"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Origin:
     """What a session is from birth to deletion."""
 
@@ -45,14 +45,14 @@ class Origin:
     previous_session_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unborn:
     """No session has this id yet."""
 
     version: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Active:
     """The walk goes on.
 
@@ -72,14 +72,14 @@ class Active:
     nodes: tuple[BuiltNode, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Waiting:
     """Nobody has taken the escalation on. ``notified`` counts how often people were told again."""
 
     notified: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Claimed:
     """An engineer is at work on it."""
 
@@ -88,7 +88,7 @@ class Claimed:
     notified: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Closed:
     """The engineer solved it."""
 
@@ -99,7 +99,7 @@ class Closed:
     notified: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReturnedToFirstLine:
     """The engineer handed it back; ``new_session_id`` goes on with it."""
 
@@ -114,7 +114,7 @@ class ReturnedToFirstLine:
 Escalation = Waiting | Claimed | Closed | ReturnedToFirstLine
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ended:
     """What every ended session has."""
 
@@ -126,7 +126,7 @@ class Ended:
     ended_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Resolved(Ended):
     """The problem was solved."""
 
@@ -134,7 +134,7 @@ class Resolved(Ended):
     resolution_notes: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Escalated(Ended):
     """An engineer took over, or has to. The escalation has a life of its own."""
 
@@ -144,7 +144,7 @@ class Escalated(Ended):
     escalation: Escalation = Waiting()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Abandoned(Ended):
     """Nobody finished it."""
 

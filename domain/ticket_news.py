@@ -1,6 +1,6 @@
 """What news of a ticket changes: what is known of it, and the session that works on it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -13,6 +13,7 @@ from domain.tickets import (
     TicketRef,
     TicketStatus,
 )
+from domain.values import keyword_value, value
 
 
 class TicketAction(StrEnum):
@@ -27,7 +28,7 @@ class TicketAction(StrEnum):
     DELETED = "deleted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@keyword_value
 class TicketNews:
     """One event of a ticket's source. ``at`` is when the source had it so, where it says."""
 
@@ -46,21 +47,21 @@ class TicketNews:
     is_self: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class End:
     """The session on the ticket ends, for this reason."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MoveTo:
     """The session on the ticket goes on on another. A merge that names none is an `End`."""
 
     ticket: TicketRef
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TakeIn:
     """A session may start on the ticket, where the account wants that."""
 

@@ -1,8 +1,9 @@
 """The ticket that a session works on, as far as firstline knows it."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from domain.values import value
 
 
 class TicketKind(StrEnum):
@@ -21,7 +22,7 @@ class TicketStatus(StrEnum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TicketRef:
     """A ticket within its account: any text of 1-64 characters for a PSA, a UUID for our own."""
 
@@ -29,7 +30,7 @@ class TicketRef:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ticket:
     """What is known of a ticket; a PSA's is known once a session or an event named it.
 

@@ -15,12 +15,12 @@ from domain.tickets import TICKET_CLOSED, TICKET_MERGED, TicketKind, TicketStatu
 def record_step(session: Active, command: RecordStep, context: Context) -> Decision:
     """Record the answer to the node at hand, or to one walked before: the path keeps both."""
     match session.origin.kind:
-        case SessionKind.ADHOC:
-            return Rejected(Code.WRONG_KIND, "An adhoc session takes notes, not steps.")
         case SessionKind.FLOW | SessionKind.PROPOSAL:
             return _along_nodes(session, command, context)
         case SessionKind.AI_BUILD:
             return answer_node(session, command, context)
+        case SessionKind.ADHOC:
+            return Rejected(Code.WRONG_KIND, "An adhoc session takes notes, not steps.")
 
 
 def move_ticket(session: Active, command: MoveTicket, context: Context) -> Decision:

@@ -4,8 +4,6 @@ The JSON event format of CloudEvents 1.0.2 and its Kafka protocol binding; ``seq
 ``partitionkey`` and ``recordedtime`` are registered extensions, ``causationid`` is ours.
 """
 
-from collections.abc import Iterator
-
 from pydantic_core import to_json
 
 from domain.events import (
@@ -58,28 +56,29 @@ TYPES = {
 }
 
 
-def messages(recorded: Recorded, trace: bytes = b"") -> Iterator[Message]:
+def messages(recorded: Recorded, trace: bytes = b"") -> list[Message]:
     """Everything that goes out because of one event, with its command's trace context, packed."""
+    event = recorded.event
     identity = event_id(recorded.command.command_id, recorded.place)
     envelope, headers = _attributes(recorded, identity)
-    key = recorded.session.origin.session_id.encode()
-
+    told, key = f"{envelope}{event_data(recorded)}", recorded.session.origin.session_id.encode()
     headers += trace
 
     def message(topic: str, added: str) -> Message:
-        return Message(topic, key, f"{envelope}{data}{added}}}}}".encode(), headers)
+        return Message(topic, key, f"{told}{added}}}}}".encode(), headers)
 
-    data = event_data(recorded)
-    yield message(topics.SESSION_EVENTS, _notes(recorded.event))
+    found = [message(topics.SESSION_EVENTS, _notes(event))]
+    if isinstance(event, StepRecorded):  # most are, and go nowhere else
+        return found
     if (asked := _asked_of_ticketing(recorded)) is not None:
         action, note = asked
-        yield message(topics.TICKETING, f',"action":"{action}","note":{quoted(note)}')
-    if isinstance(recorded.event, (SessionEscalated, EscalationEvent)):
-        yield message(topics.ENGINEER_NOTIFICATIONS, more(_notification(recorded)))
-    if isinstance(recorded.event, NodeRequested):
-        yield Message(
-            topics.NODE_REQUESTS, key, _node_request(recorded, identity), JSON_HEADERS + trace
-        )
+        found.append(message(topics.TICKETING, f',"action":"{action}","note":{quoted(note)}'))
+    if isinstance(event, (SessionEscalated, EscalationEvent)):
+        found.append(message(topics.ENGINEER_NOTIFICATIONS, more(_notification(recorded))))
+    if isinstance(event, NodeRequested):
+        request = _node_request(recorded, identity)
+        found.append(Message(topics.NODE_REQUESTS, key, request, JSON_HEADERS + trace))
+    return found
 
 
 def _asked_of_ticketing(recorded: Recorded) -> tuple[str, str] | None:
@@ -112,7 +111,7 @@ def _attributes(recorded: Recorded, identity: str) -> tuple[str, bytes]:
     account_id = recorded.session.origin.account_id
     kind = TYPES[type(recorded.event)]
     time = rfc3339(recorded.event.at)
-    sequence = f"{recorded.session.version:010}"
+    sequence = str(recorded.session.version).zfill(10)
     cause = recorded.command.command_id
     envelope = (
         f'{{"specversion":"1.0","id":"{identity}","type":"{kind}",'

@@ -5,6 +5,8 @@ from hashlib import sha1
 from uuid import UUID
 
 _NAMESPACE = UUID("5c8bd1f0-52a1-5f6b-9f5e-3f6d6f2c7a01").bytes
+# A hexadecimal digit with its upper two bits as RFC 9562 has them.
+_VARIANTS = {f"{digit:x}": "89ab"[digit & 3] for digit in range(16)}
 
 
 def event_id(command_id: str, place: int) -> str:
@@ -27,5 +29,5 @@ def derived(name: str) -> str:
     By hand, because building the standard library's UUID object costs more than the hash.
     """
     digest = sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()
-    variant = "89ab"[int(digest[16], 16) & 3]
+    variant = _VARIANTS[digest[16]]
     return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"

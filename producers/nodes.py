@@ -27,7 +27,7 @@ def drawn(node: Node | BuiltNode) -> dict[str, object]:
 def _built(node: BuiltNode) -> dict[str, object]:
     """A generated node; without ``article_id`` it rests on no article."""
     labels = [{"id": choice.id, "label": choice.label} for choice in node.choices]
-    return {"id": node.id, "type": node.kind, "text": node.text} | without_absent(
+    return {"id": node.id, "type": str(node.kind), "text": node.text} | without_absent(
         {
             "options": labels or None,
             "article_id": node.article_id,

@@ -5,9 +5,9 @@ words that need no quoting. What others wrote goes through an encoder.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Protocol
 
 from pydantic_core import to_json
 
@@ -16,10 +16,11 @@ from domain.decisions import Rejected
 from domain.flows import Node
 from domain.intake import Candidate, pick
 from domain.sessions import Session, Unborn, status
+from domain.values import value
 from producers import topics
 from producers.events import JSON_HEADERS
 from producers.handover import shortened
-from producers.json import more, quoted, rfc3339, without_absent
+from producers.json import more, optional, quoted, rfc3339
 from producers.nodes import drawn
 from storage.outbox import Message
 
@@ -27,17 +28,27 @@ _FIRST = b'"duplicate":false'
 _AGAIN = b'"duplicate":true'
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a reply echoes of the command."""
+class Asked(Protocol):
+    """What a reply echoes: of a command, or of a record that was refused before it was one."""
 
-    command_id: str
-    session_id: str
-    account_id: str | None
-    correlation: str | None
+    @property
+    def command_id(self) -> str:
+        """Which command is answered."""
+
+    @property
+    def session_id(self) -> str:
+        """Whose key the reply gets."""
+
+    @property
+    def account_id(self) -> str | None:
+        """The tenant, where the record named one."""
+
+    @property
+    def correlation(self) -> str | None:
+        """The sender's own mark."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class View:
     """What a client shows of a session: how it stands, and the node to be answered."""
 
@@ -58,7 +69,7 @@ def rejected(asked: Asked, refusal: Rejected, view: View, now: datetime) -> byte
     session = view.session
     owned = not isinstance(session, Unborn) and session.origin.account_id == asked.account_id
     why = f',"code":"{refusal.code}","message":{quoted(refusal.message)}'
-    active = more(without_absent({"active_session_id": refusal.active_session_id}))
+    active = optional("active_session_id", refusal.active_session_id)
     return _answer(asked, "rejected", f"{why}{active}{_shown(view) if owned else ''}", now)
 
 
@@ -83,7 +94,7 @@ def message(session_id: str, reply: bytes, trace: bytes = b"") -> Message:
 def _answer(asked: Asked, outcome: str, told: str, now: datetime) -> bytes:
     """What every answer has, around what this one tells."""
     account = "" if asked.account_id is None else f',"account_id":"{asked.account_id}"'
-    correlation = "" if asked.correlation is None else f',"correlation":{quoted(asked.correlation)}'
+    correlation = optional("correlation", asked.correlation)
     answer = (
         f'{{"command_id":"{asked.command_id}","session_id":"{asked.session_id}"{account},'
         f'"outcome":"{outcome}","duplicate":false{told}{correlation},'
@@ -102,7 +113,7 @@ def _intake(found: Sequence[Candidate]) -> str:
 
 def _candidate(candidate: Candidate) -> dict[str, object]:
     return {
-        "kind": candidate.kind,
+        "kind": str(candidate.kind),
         "id": candidate.id,
         "title": shortened(candidate.title),
         "score": round(candidate.score, 4),
@@ -113,12 +124,11 @@ def _shown(view: View) -> str:
     session = view.session
     if isinstance(session, Unborn):
         return ""
-    node_id = session.current_node_id
-    current = "" if node_id is None else f',"current_node_id":{quoted(node_id)}'
+    current = optional("current_node_id", session.current_node_id)
     node = "" if view.node is None else f',"node":{_node(view.node)}'
     return (
         f',"version":{session.version},"session":'
-        f'{{"status":"{status(session)}","kind":"{session.origin.kind}"{current}}}{node}'
+        f'{{"status":"{status(session)!s}","kind":"{session.origin.kind!s}"{current}}}{node}'
     )
 
 

@@ -1,11 +1,9 @@
 """The latest state of a session, as a message on the compacted session-state topic."""
 
-from pydantic_core import to_json
-
 from domain.sessions import Born, Claimed, Ended, Escalated, escalation_status, status
 from producers import topics
 from producers.events import JSON_HEADERS
-from producers.json import rfc3339, without_absent
+from producers.json import more, optional, optional_number, quoted, rfc3339
 from storage.outbox import Message
 
 
@@ -15,27 +13,21 @@ def message(session: Born, trace: bytes = b"") -> Message:
     ``trace`` is the trace context of the last command that moved it, packed.
     """
     origin = session.origin
-    value = without_absent(
-        {
-            "session_id": origin.session_id,
-            "account_id": origin.account_id,
-            "status": status(session),
-            "kind": origin.kind,
-            "version": session.version,
-            "ticket": {"kind": origin.ticket.kind, "id": origin.ticket.id},
-            "category": origin.category,
-            "flow_id": origin.flow_id,
-            "flow_version": origin.flow_version,
-            "current_node_id": session.current_node_id,
-            "steps": session.steps,
-            "started_at": rfc3339(origin.started_at),
-            "last_activity_at": rfc3339(session.last_activity_at),
-            "ended_at": rfc3339(session.ended_at) if isinstance(session, Ended) else None,
-            "escalation": _escalation(session) if isinstance(session, Escalated) else None,
-        }
+    ended_at = rfc3339(session.ended_at) if isinstance(session, Ended) else None
+    escalation = {"escalation": _escalation(session)} if isinstance(session, Escalated) else {}
+    value = (
+        f'{{"session_id":"{origin.session_id}","account_id":"{origin.account_id}",'
+        f'"status":"{status(session)!s}","kind":"{origin.kind!s}","version":{session.version},'
+        f'"ticket":{{"kind":"{origin.ticket.kind!s}","id":{quoted(origin.ticket.id)}}}'
+        f"{optional('category', origin.category)}{optional('flow_id', origin.flow_id)}"
+        f"{optional_number('flow_version', origin.flow_version)}"
+        f"{optional('current_node_id', session.current_node_id)}"
+        f',"steps":{session.steps},"started_at":"{rfc3339(origin.started_at)}",'
+        f'"last_activity_at":"{rfc3339(session.last_activity_at)}"'
+        f"{optional('ended_at', ended_at)}{more(escalation)}}}"
     )
     key = origin.session_id.encode()
-    return Message(topics.SESSION_STATE, key, to_json(value), JSON_HEADERS + trace)
+    return Message(topics.SESSION_STATE, key, value.encode(), JSON_HEADERS + trace)
 
 
 def tombstone(session_id: str) -> Message:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from consumers.decode import decode
 from consumers.letters import row
-from consumers.records import DeadLetter, Source
+from consumers.records import DeadLetter, Refused, Source
 from domain.built_nodes import OUT_OF_NODES
 from domain.commands import Command
 from domain.decisions import Code, Rejected
@@ -95,8 +95,9 @@ def _recorded(before: Sequence[Event], event: Event, command: Command) -> Record
 
 
 def _of_replies() -> Iterator[tuple[str, Message]]:
-    asked = replies.Asked(a.COMMAND, a.SESSION, a.ACME, "chat-7")
-    bare = replies.Asked(a.COMMAND, a.SESSION, None, None)
+    asked = a.next_node(correlation="chat-7")
+    forbidden = Rejected(Code.FORBIDDEN, "No.")
+    bare = Refused(ARecord(b""), a.COMMAND, a.SESSION, None, None, forbidden)
     walk = _session(a.started(kind=SessionKind.FLOW))
     adhoc = replies.View(_session(a.started()))
     for name, reply in (
@@ -111,7 +112,7 @@ def _of_replies() -> Iterator[tuple[str, Message]]:
             replies.accepted(asked, replies.View(walk, a.MAIL.nodes["n1"]), _FOUND, a.NOW),
         ),
         ("knowing-nothing", replies.no_knowledge(asked, a.NOW)),
-        ("forbidden", _rejected(bare, Unborn(), Rejected(Code.FORBIDDEN, "No."))),
+        ("forbidden", _rejected(bare, Unborn(), forbidden)),
         ("stale-node", _rejected(asked, walk, Rejected(Code.STALE_NODE, "Elsewhere."))),
         (
             "taken",

@@ -127,7 +127,7 @@ def largest(character: str) -> Iterator[Message]:
 
 
 def largest_replies(character: str) -> Iterator[Message]:
-    asked = replies.Asked(a.COMMAND, a.SESSION, a.ACME, character * 128)
+    asked = a.next_node(correlation=character * 128)
     session = after([a.started(kind=SessionKind.FLOW, current_node_id=character * 100)])
     view = replies.View(session, node_of(character))
     found = [
