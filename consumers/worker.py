@@ -342,10 +342,10 @@ class Worker:
 
 def _take_off(spans: dict[Partition, range], records: Sequence[Record]) -> dict[Partition, range]:
     """What the records cover of the spans; the spans begin after it from now on."""
+    ends = {(record.topic, record.partition): record.offset + 1 for record in records}
     covered: dict[Partition, range] = {}
-    for record in records:
-        partition = Partition(record.topic, record.partition)
-        covered[partition] = range(spans[partition].start, record.offset + 1)
-    for partition, span in covered.items():
-        spans[partition] = range(span.stop, spans[partition].stop)
+    for (topic, number), end in ends.items():
+        partition = Partition(topic, number)
+        covered[partition] = range(spans[partition].start, end)
+        spans[partition] = range(end, spans[partition].stop)
     return covered

@@ -108,12 +108,12 @@ async def stage(
     tx: Transaction, messages: Sequence[Message], most_bytes: int, shard: int = 0
 ) -> None:
     """Append messages, in order. Raises `MessageTooLarge`."""
-    for message in messages:
-        if size(message) > most_bytes:
-            msg = f"a message for {message.topic} has {size(message)} bytes"
-            raise MessageTooLarge(msg)
     if not messages:
         return
+    largest = max(messages, key=size)
+    if size(largest) > most_bytes:
+        msg = f"a message for {largest.topic} has {size(largest)} bytes"
+        raise MessageTooLarge(msg)
     # No id may be drawn by a transaction that has none itself: see `Floor`.
     await tx.take_id()
     await tx.append(

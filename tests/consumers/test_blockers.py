@@ -40,7 +40,9 @@ async def main():
     async with begin(connect(sys.argv[1])) as tx:
         await sessions.lock(tx, [sys.argv[2]])
         columns = "session_id position node_id question option_id answer note recorded_at"
-        await tx.copy("walk_steps", columns.split(), rows())
+        await tx.driver.copy_records_to_table(
+            "walk_steps", columns=columns.split(), records=rows()
+        )
 
 asyncio.run(main())
 """
