@@ -21,10 +21,17 @@ def pack(headers: Headers) -> bytes:
 
 def unpack(packed: bytes) -> list[tuple[bytes, bytes | None]]:
     """The headers of a packed value."""
-    parts: list[bytes | None] = list(packed.split(b"\0")[:-1])
+    names, values = unpacked(packed)
+    return list(zip(names, values, strict=True))
+
+
+def unpacked(packed: bytes) -> tuple[Sequence[bytes], Sequence[bytes | None]]:
+    """The names of a packed value's headers, and their values."""
+    parts = packed.split(b"\0")
+    names, values = parts[:-1:2], parts[1::2]
     if _ESCAPE in packed:
-        parts = [_unpacked(part) for part in parts if part is not None]
-    return list(zip(parts[::2], parts[1::2], strict=True))  # type: ignore[arg-type]
+        return [_unpacked(name) or b"" for name in names], [_unpacked(value) for value in values]
+    return names, values
 
 
 def _packed(part: bytes | None) -> bytes:
