@@ -140,12 +140,11 @@ class Relay:
     async def relay_once(self) -> int:
         """Settle the last intent, take the next and publish it; return how many rows went out.
 
-        While Kafka works on this intent, the rows of the last are deleted, and those of the next
-        are read and encoded, where there is a backlog.
+        Where there is a backlog, the rows of the last intent are deleted while Kafka works on this
+        one, and those of the next are read and encoded.
         """
         intent = await self.take()
         if intent is None:
-            await self._delete_settled()
             return 0
         reach("relay: taken")
         meanwhile = asyncio.gather(self._delete_settled(), self._ready_next(intent))
@@ -164,7 +163,7 @@ class Relay:
         ahead = self.readied.ahead if self.readied else None
         async with autocommit(self.engine) as tx:
             taken, self.floor = await outbox.take(tx, *where, self.settings.bounds, ahead)
-        self.settled, self.published = self.published, None
+        self.settled, self.published = self.published if ahead else None, None
         return taken
 
     async def _delete_settled(self) -> None:

@@ -221,7 +221,7 @@ _TAKE = """
         select from relay_shards
         where shard = $1 and number = {number} and (settled < number) = {is_open}
         for no key update
-    ), next as materialized ({next}), opened as (
+    ), next as materialized ({next}), {gone} opened as (
         update relay_shards r set
             settled = r.number,
             settled_ids = coalesce(r.row_ids, r.settled_ids),
@@ -236,6 +236,12 @@ _TAKE_NEXT = _TAKE.format(
     number="$7",
     is_open="$8",
     next=_NEXT,
+    gone="""
+    gone as (
+        delete from outbox
+        where shard = $1 and id = any($5::bigint[]) and exists (select from shard)
+    ),
+    """,
     columns="next.id, next.topic, next.key, next.headers, next.value,",
     oldest=_OLDEST,
     joined="left join next on true order by next.id",
@@ -244,6 +250,7 @@ _TAKE_AHEAD = _TAKE.format(
     number="$3",
     is_open="$4",
     next="select unnest($2::bigint[]) as id",
+    gone="",
     columns="",
     oldest=_OLDEST,
     joined="",
@@ -262,9 +269,9 @@ async def take(  # noqa: PLR0913, PLR0917 - where the relay stands, and how far 
     """Settle the intent that is open, ``published``, and open the next, whose number is the next.
 
     The next intent has the next rows by id, or is None where none wait. ``ahead`` are the next
-    rows where they were read already. One statement does it all, whether alone or in a
-    transaction; the floor that comes with it holds once that is committed. `delete_settled` has to
-    come between this and the next.
+    rows where they were read already: there is a backlog, and what was settled is left for
+    `delete_settled`, which has to come before the next `take`. One statement does it all, whether
+    alone or in a transaction; the floor that comes with it holds once that is committed.
 
     Raises `TakenOver` where the shard does not stand so: somebody else relays.
     """

@@ -74,7 +74,7 @@ async def test_a_relay_that_is_stopped_while_it_recovers(
 
 async def test_relays_that_are_stopped_one_after_another_at_every_step(house: House) -> None:
     for stop in RELAYING.values():
-        await house.stage(9)
+        await house.stage(20)
         async with house.relay() as relay:
             await relay.relay_once()
             with stop(relay), pytest.raises(Stopped):
