@@ -1,6 +1,7 @@
 """A relay with a backlog reads the next rows while Kafka works on these."""
 
 from collections.abc import Sequence
+from unittest import mock
 
 import pytest
 
@@ -114,6 +115,26 @@ async def test_what_a_relay_reads_does_not_grow_with_the_backlog(house: House) -
     await engine.dispose()
     assert len(intent.rows) == len(ahead.rows) == BOUNDS.rows
     assert read <= 4 * BOUNDS.rows
+
+
+async def test_what_is_taken_is_told_apart_all_at_once_however_little_is_expected(
+    house: House,
+) -> None:
+    """Thousands of rows beside thousands of ids, one by one, took a third of a second."""
+    engine = outbox.connect_relay(house.database_url)
+    taken = [Intent(1, [Row(1, Message("ticketing", None, None))])]
+    async with rehearse(engine) as tx:
+        fetch, plans = tx.fetch, list[str]()
+
+        async def explained(sql: str, *arguments: object) -> list[object]:
+            plans.extend(str(row[0]) for row in await fetch(f"explain {sql}", *arguments))
+            return []
+
+        with mock.patch.object(tx, "fetch", explained):
+            assert await outbox.read_ahead(tx, 0, taken, Floor(), BOUNDS) is None
+    await engine.dispose()
+    assert any("Anti Join" in line for line in plans)
+    assert not any("Nested Loop" in line for line in plans)
 
 
 async def ahead_of(house: House, intent: Intent, bounds: Bounds = BOUNDS) -> list[Row]:
