@@ -26,6 +26,7 @@ from tests.builders import (
 )
 from tests.consumers.desk import Desk, notes, outcomes, resolve, start
 from tests.consumers.wire import command, new_id
+from tests.waiting import until_waiting
 
 OWNER, ADMIN, GONE = an_id(0x5), an_id(0x6), an_id(0x7)
 OF_NOBODY = {"alembic_version", "attempts", "positions", "relay_shards", "worker_slots"}
@@ -85,7 +86,7 @@ async def test_a_start_that_is_about_to_commit_is_in_the_list(
     starting = asyncio.ensure_future(desk.apply(one))
     await saving.wait()
     deleting = asyncio.ensure_future(accounts.delete(database_url, ACME))
-    await waits(desk, "firstline-accounts")
+    await until_waiting(desk.connection, "firstline-accounts")
     opened.set()
     await starting
 
@@ -111,7 +112,7 @@ async def test_a_start_that_comes_during_the_deletion_waits_and_is_forbidden(
     await listed.wait()
     one = start()
     starting = asyncio.ensure_future(desk.apply(one))
-    await waits(desk, "firstline")
+    await until_waiting(desk.connection, "firstline")
     # Who waits takes stopped workers for stopped; the deletion only takes its time.
     assert await end_blockers(database_url, patience=0) == []
     go_on.set()
@@ -332,18 +333,3 @@ async def states(desk: Desk, session_id: str) -> list[bytes | None]:
         for _, topic, key, value in await outbox(desk)
         if topic == "session-state" and key == session_id.encode()
     ]
-
-
-async def waits(desk: Desk, application: str) -> None:
-    """Return once a backend of that name waits for a lock."""
-    async with asyncio.timeout(10):
-        while not await desk.connection.fetchval(
-            """
-            select exists (
-                select from pg_stat_activity where wait_event_type = 'Lock'
-                    and application_name = $1 and datname = current_database()
-            )
-            """,
-            application,
-        ):
-            await desk.connection.execute("select pg_stat_clear_snapshot()")

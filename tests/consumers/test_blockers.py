@@ -21,6 +21,7 @@ from storage.slots import SlotLost, take_slot
 from tests.builders import NOW
 from tests.consumers.desk import Desk, notes, outcomes, start
 from tests.consumers.wire import new_id
+from tests.waiting import until_waiting
 
 # Locks a session as a batch does, and stops in the middle of a COPY: no time-out of any connection
 # reaches it there.
@@ -122,16 +123,6 @@ async def lock(connection: asyncpg.Connection, session: str) -> None:
     await connection.execute("select from sessions where id = $1 for update", session)
 
 
-async def waiting(desk: Desk, backends: int = 1) -> None:
-    """Return once so many backends of the program wait for a lock."""
-    async with asyncio.timeout(10):
-        while backends > await desk.connection.fetchval(
-            "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
-            " and application_name = 'firstline' and datname = current_database()"
-        ):
-            pass
-
-
 def pid(connection: asyncpg.Connection) -> int:
     found: int = connection.get_server_pid()
     return found
@@ -196,7 +187,7 @@ async def test_of_those_who_wait_for_each_other_only_the_one_who_does_not_is_end
             asyncio.ensure_future(lock(middle, sessions[0])),
             asyncio.ensure_future(lock(last, sessions[1])),
         ]
-        await waiting(desk, 2)
+        await until_waiting(desk.connection, APPLICATION_NAME, 2)
         assert await end_blockers(database_url, patience=0) == [pid(root)]
         await waiters[0]
         await middle.execute("commit")
@@ -214,9 +205,9 @@ async def test_somebody_who_waits_for_a_stranger_is_not_ended(
         locking(database_url, sessions[1]) as slow,
     ):
         behind_stranger = asyncio.ensure_future(lock(slow, sessions[0]))
-        await waiting(desk, 1)
+        await until_waiting(desk.connection, APPLICATION_NAME, 1)
         batch = asyncio.ensure_future(desk.apply(notes(sessions[1])))
-        await waiting(desk, 2)
+        await until_waiting(desk.connection, APPLICATION_NAME, 2)
         assert await end_blockers(database_url, patience=0) == []
         await stranger.execute("commit")
         await behind_stranger
@@ -233,7 +224,7 @@ async def test_nobody_is_ended_before_somebody_has_waited_for_long(
     await desk.apply(one)
     async with locking(database_url, one["session_id"]) as holder:
         batch = asyncio.ensure_future(desk.apply(notes(one["session_id"])))
-        await waiting(desk)
+        await until_waiting(desk.connection, APPLICATION_NAME)
         assert await end_blockers(database_url) == []
         await holder.execute("commit")
         await batch

@@ -28,11 +28,11 @@ from domain.sessions import Session
 from producers.ids import event_id
 from storage import dead_letter_desk as storage_desk
 from storage import dead_letters
-from storage.database import begin, connect
+from storage.database import APPLICATION_NAME, begin, connect
 from storage.positions import Partition
 from tests.builders import ACME, ENGINEER, GLOBEX, NOW
 from tests.consumers.desk import Desk, notes, outcomes, resolve, start
-from tests.consumers.test_faults import Gate, somebody_waits
+from tests.consumers.test_faults import Gate
 from tests.consumers.test_news import said
 from tests.consumers.wire import (
     ABSENT,
@@ -45,6 +45,7 @@ from tests.consumers.wire import (
     new_id,
 )
 from tests.operators import as_operator
+from tests.waiting import until_waiting
 
 REMEMBERED = timedelta(days=16)
 EVE = Operator("eve", "the fix is out")
@@ -636,7 +637,7 @@ async def test_commands_that_arrive_during_a_replay_come_after_it(
     replaying = asyncio.ensure_future(operator.replay(letters[0], EVE, NOW))
     await replay_gate.reached.wait()
     applying = asyncio.ensure_future(desk.apply(queue[1], later))
-    await somebody_waits(desk)
+    await until_waiting(desk.connection, APPLICATION_NAME)
     replay_gate.opened.set()
     await asyncio.gather(replaying, applying)
 
@@ -666,7 +667,7 @@ async def test_a_replay_waits_for_a_batch_that_parks_more_and_takes_it_along(
     applying = asyncio.ensure_future(desk.apply(later))
     await gate.reached.wait()
     replaying = asyncio.ensure_future(operator.replay(letters[0], EVE, NOW))
-    await somebody_waits(desk)
+    await until_waiting(desk.connection, APPLICATION_NAME)
     gate.opened.set()
     await asyncio.gather(replaying, applying)
 
@@ -689,7 +690,7 @@ async def test_poison_that_comes_as_the_session_is_unparked_parks_it_again(
     replaying = asyncio.ensure_future(operator.replay(letters[0], EVE, NOW))
     await replay_gate.reached.wait()
     parking = asyncio.ensure_future(park(desk, worse))
-    await somebody_waits(desk)
+    await until_waiting(desk.connection, APPLICATION_NAME)
     replay_gate.opened.set()
     await asyncio.gather(replaying, parking)
 
@@ -717,7 +718,7 @@ async def test_of_two_operators_one_replays_and_the_other_is_told(
     first = asyncio.ensure_future(operator.replay(letters[0], EVE, NOW))
     await replay_gate.reached.wait()
     second = asyncio.ensure_future(operator.discard(letters[0], EVE, NOW))
-    await somebody_waits(desk)
+    await until_waiting(desk.connection, APPLICATION_NAME)
     replay_gate.opened.set()
     await first
     with pytest.raises(LetterStays, match="is replayed already"):

@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from consumers import save
 from consumers.isolate import DeploymentWrong, Unavailable
 from firstline.errors import explain
-from storage.database import begin, connect
+from storage.database import APPLICATION_NAME, begin, connect
 from storage.faults import Fault, classify, describe
 from tests.builders import ACME, FLOW, NOW, TECH, an_id
 from tests.consumers.desk import Desk, notes, outcomes, start
 from tests.consumers.wire import command, new_id
+from tests.waiting import until_waiting
 
 CANARY = "canary7Q2x"
 
@@ -68,7 +69,7 @@ async def test_one_command_in_two_batches_at_once_has_one_effect_and_two_answers
     applying = [asyncio.ensure_future(desk.applier.apply(batches[0], NOW))]
     await first.reached.wait()
     applying.append(asyncio.ensure_future(desk.applier.apply(batches[1], NOW)))
-    await somebody_waits(desk)
+    await until_waiting(desk.connection, APPLICATION_NAME)
     first.opened.set()
     await asyncio.gather(*applying)
 
@@ -89,7 +90,7 @@ async def test_of_two_starts_on_one_ticket_at_once_one_comes_to_be(
     applying = [asyncio.ensure_future(desk.applier.apply(batches[0], NOW))]
     await first.reached.wait()
     applying.append(asyncio.ensure_future(desk.applier.apply(batches[1], NOW)))
-    await somebody_waits(desk)
+    await until_waiting(desk.connection, APPLICATION_NAME)
     first.opened.set()
     await asyncio.gather(*applying)
 
@@ -134,7 +135,7 @@ async def test_an_account_that_is_being_deleted_is_waited_for(desk: Desk) -> Non
     await deleting.start()
     await desk.connection.execute("delete from accounts where id = $1", ACME)
     applying = asyncio.ensure_future(desk.apply(one))
-    await somebody_waits(desk)
+    await until_waiting(desk.connection, APPLICATION_NAME)
     await deleting.commit()
     await applying
 
@@ -151,7 +152,7 @@ async def test_a_deadlock_is_tried_again(desk: Desk) -> None:
     await lock(other, sessions[1])
     sent = [notes(session) for session in sessions]
     applying = asyncio.ensure_future(desk.apply(*sent))
-    await somebody_waits(desk)
+    await until_waiting(desk.connection, APPLICATION_NAME)
     await lock(other, sessions[0])
     await locking.commit()
     applied = await applying
@@ -382,21 +383,6 @@ async def failure(engine: AsyncEngine, statement: str, *arguments: object) -> Ex
     except Exception as error:  # noqa: BLE001 - that is the point
         return error
     pytest.fail("nothing went wrong")
-
-
-async def somebody_waits(desk: Desk) -> None:
-    """Return once a backend of the program waits for a lock."""
-    async with asyncio.timeout(10):
-        while not await desk.connection.fetchval(
-            """
-            select exists (
-                select from pg_stat_activity where wait_event_type = 'Lock'
-                    and application_name = 'firstline' and datname = current_database()
-            )
-            """
-        ):
-            # Within a transaction the view stays as it was looked at first.
-            await desk.connection.execute("select pg_stat_clear_snapshot()")
 
 
 async def lock(connection: asyncpg.Connection, session_id: str) -> None:

@@ -11,6 +11,7 @@ from consumers import save
 from tests.builders import ACME, ENGINEER, FLOW, GLOBEX, NOW, TECH, an_id
 from tests.consumers.desk import Desk, resolve, start
 from tests.consumers.wire import ABSENT, Json, command, new_id
+from tests.waiting import waiting
 
 TICKET = "10045"
 
@@ -471,19 +472,11 @@ async def at_once(desk: Desk, gate: Gate, first: list[Json], second: list[Json])
     applying = [asyncio.ensure_future(desk.hear(*first, partition=0))]
     await gate.reached.wait()
     applying.append(asyncio.ensure_future(desk.hear(*second, partition=1)))
-    while not applying[1].done() and not await desk.connection.fetchval(_SOMEBODY_WAITS):
+    while not applying[1].done() and not await waiting(desk.connection):
         pass
     assert not applying[1].done(), "nobody waits for anybody"
     gate.opened.set()
     await asyncio.gather(*applying)
-
-
-_SOMEBODY_WAITS = """
-    select exists (
-        select from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock'
-    )
-"""
 
 
 async def assert_seen(desk: Desk, one: Json) -> None:

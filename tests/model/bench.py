@@ -33,6 +33,7 @@ from tests.model.world import (
     USERS,
 )
 from tests.operators import as_operator
+from tests.waiting import waiting
 
 Result = TypeVar("Result")
 
@@ -117,7 +118,7 @@ class Bench:
         await asyncio.wait({*works, reached}, return_when=asyncio.FIRST_COMPLETED)
         reached.cancel()
         works.append(asyncio.ensure_future(second))
-        while not works[1].done() and not await self.connection.fetchval(_SOMEBODY_WAITS):
+        while not works[1].done() and not await waiting(self.connection):
             pass
         gate.open.set()
         outcomes = await asyncio.gather(*works, return_exceptions=True)
@@ -179,13 +180,6 @@ def _stored(node: Node) -> dict[str, object]:
 
 
 NODES = json.dumps({name: _stored(node) for name, node in MAIL.nodes.items()})
-
-_SOMEBODY_WAITS = """
-    select exists (
-        select from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock'
-    )
-"""
 
 
 async def _fill(connection: asyncpg.Connection) -> None:

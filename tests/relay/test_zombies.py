@@ -15,6 +15,7 @@ from storage.database import autocommit, begin
 from storage.outbox import TakenOver
 from tests.relay.house import FENCED, TWICE, House
 from tests.relay.stops import end_held
+from tests.waiting import until_waiting
 
 Complaints = Callable[[], list[str]]
 
@@ -108,7 +109,8 @@ async def test_nor_where_the_other_settles_while_it_waits_for_the_shard(house: H
         async with begin(house.engine) as tx:
             await outbox.settle(tx, 0, old.progress)
             taking = asyncio.ensure_future(old.take())
-            await somebody_waits(house)
+            async with autocommit(house.engine) as other:
+                await until_waiting(other.driver)
         with pytest.raises(TakenOver):
             await taking
     assert await house.faults() == set()
@@ -168,19 +170,6 @@ async def test_what_a_replaced_relay_leaves_unanswered_is_not_told_in_the_log(
     await house.stage(8)
     await replaced()
     assert complaints() == []
-
-
-async def somebody_waits(house: House) -> None:
-    """Return once somebody waits for a lock."""
-    question = """
-        select exists (
-            select from pg_stat_activity
-            where datname = current_database() and wait_event_type = 'Lock'
-        )
-    """
-    async with asyncio.timeout(10), autocommit(house.engine) as tx:
-        while await tx.fetch(question) == [(False,)]:
-            pass
 
 
 @pytest.fixture
