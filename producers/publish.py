@@ -14,7 +14,7 @@ from producers import topics
 from producers.disconnect import disconnect, heard
 from producers.kafka import Kafka, partition_of
 from storage.failpoints import reach
-from storage.headers import unpacked
+from storage.headers import names_and_values
 from storage.outbox import Intent, Message, Row
 
 TRANSACTION_SECONDS = 15
@@ -158,7 +158,7 @@ def _append(batch: object, message: Message) -> bool:
 
 def _headers(packed: bytes) -> Sequence[tuple[str, bytes | None]]:
     """Headers as Kafka's client takes them."""
-    names, values = unpacked(packed)
+    names, values = names_and_values(packed)
     return list(zip(map(_name, names), values, strict=True))
 
 

@@ -16,25 +16,25 @@ _NO_VALUE = b"\x01x"
 
 def pack(headers: Headers) -> bytes:
     """The headers as one value; `unpack` gives them back."""
-    return b"".join(_packed(part) + b"\0" for header in headers for part in header)
+    return b"".join(_escaped(part) + b"\0" for header in headers for part in header)
 
 
 def unpack(packed: bytes) -> list[tuple[bytes, bytes | None]]:
     """The headers of a packed value."""
-    names, values = unpacked(packed)
+    names, values = names_and_values(packed)
     return list(zip(names, values, strict=True))
 
 
-def unpacked(packed: bytes) -> tuple[Sequence[bytes], Sequence[bytes | None]]:
+def names_and_values(packed: bytes) -> tuple[Sequence[bytes], Sequence[bytes | None]]:
     """The names of a packed value's headers, and their values."""
     parts = packed.split(b"\0")
     names, values = parts[:-1:2], parts[1::2]
     if _ESCAPE in packed:
-        return [_unpacked(name) or b"" for name in names], [_unpacked(value) for value in values]
+        return [_unescaped(name) or b"" for name in names], [_unescaped(value) for value in values]
     return names, values
 
 
-def _packed(part: bytes | None) -> bytes:
+def _escaped(part: bytes | None) -> bytes:
     if part is None:
         return _NO_VALUE
     if _ESCAPE in part or b"\0" in part:
@@ -42,7 +42,7 @@ def _packed(part: bytes | None) -> bytes:
     return part
 
 
-def _unpacked(part: bytes) -> bytes | None:
+def _unescaped(part: bytes) -> bytes | None:
     if part == _NO_VALUE:
         return None
     return part.replace(_ESCAPED_NUL, b"\0").replace(_ESCAPED_ESCAPE, _ESCAPE)

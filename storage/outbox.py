@@ -215,29 +215,38 @@ async def read_ahead(
     return Ahead([_row(record) for record in records], records[0]["oldest"])
 
 
-# Settle the open intent, if there is one, and open the next, where the shard's row is as the relay
-# left it. Whoever else writes that row moves its number, so the statement cannot be older than
-# what it builds on, even where it had to wait for the row.
-_TAKE = """
-    with shard as materialized (
-        select from relay_shards
-        where shard = $1 and number = {number} and (settled < number) = {is_open}
-        for no key update
-    ), next as materialized ({next}), {gone} opened as (
-        update relay_shards r set
-            settled = r.number,
-            settled_ids = coalesce(r.row_ids, r.settled_ids),
-            number = case when exists (select from next) then r.number + 1 else r.number end,
-            row_ids = (select array_agg(id order by id) from next)
-        from shard where r.shard = $1 and (settled < number or exists (select from next))
-    )
-    select {columns} pg_current_xact_id()::text::bigint as transaction, {oldest} as oldest
-    from shard {joined}
-"""
-_TAKE_NEXT = _TAKE.format(
-    number="$7",
-    is_open="$8",
-    next=_NEXT,
+def _taking(
+    next_rows: str, place: int, *, gone: str = "", columns: str = "", joined: str = ""
+) -> str:
+    """Settle the open intent, if there is one, and open one of the next rows.
+
+    That is done where the shard's row is as the relay left it: its number is in this place of the
+    arguments, and after it whether an intent is open. Whoever else writes the row moves the number,
+    so the statement cannot be older than what it builds on, even where it had to wait for the row.
+    """
+    return f"""
+        with shard as materialized (
+            select from relay_shards
+            where shard = $1 and number = ${place} and (settled < number) = ${place + 1}
+            for no key update
+        ), next as materialized ({next_rows}), {gone} opened as (
+            update relay_shards r set
+                settled = r.number,
+                settled_ids = coalesce(r.row_ids, r.settled_ids),
+                number = case when exists (select from next) then r.number + 1 else r.number end,
+                row_ids = (select array_agg(id order by id) from next)
+            from shard where r.shard = $1 and (settled < number or exists (select from next))
+        )
+        select {columns} pg_current_xact_id()::text::bigint as transaction, {_OLDEST} as oldest
+        from shard {joined}
+    """  # noqa: S608 - our own texts
+
+
+_TAKE_AHEAD = _taking("select unnest($2::bigint[]) as id", 3)
+# Without a backlog, the rows that were taken before are few, and go at once.
+_TAKE_NEXT = _taking(
+    _NEXT,
+    7,
     gone="""
     gone as (
         delete from outbox
@@ -245,17 +254,7 @@ _TAKE_NEXT = _TAKE.format(
     ),
     """,
     columns="next.id, next.topic, next.key, next.headers, next.value,",
-    oldest=_OLDEST,
     joined="left join next on true order by next.id",
-)
-_TAKE_AHEAD = _TAKE.format(
-    number="$3",
-    is_open="$4",
-    next="select unnest($2::bigint[]) as id",
-    gone="",
-    columns="",
-    oldest=_OLDEST,
-    joined="",
 )
 
 

@@ -45,7 +45,6 @@ class Outlet:
             intent, self.floor = await outbox.take(
                 tx, 0, self.number, self.published, self.floor, Bounds(most_rows, 1_000)
             )
-            await outbox.delete_settled(tx, 0)
         values = [row.message.value or b"" for row in intent.rows] if intent else []
         self.number = intent.number if intent else self.number
         self.published = intent
