@@ -213,26 +213,28 @@ class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Seek, so that the consumer knows how far it has read of each."""
-        for partition in assigned:
-            await self._seek(partition)
-        self.assigned.set()
-
-    async def _seek(self, partition: TopicPartition) -> None:
-        """Seek, however long the broker is away."""
         if self.consumer is None:
             msg = "partitions were assigned before the consumer was made"
             raise RuntimeError(msg)
+        self.consumer.await_seek(assigned)
+        offsets = {one: await self._next_offset(self.consumer, one) for one in assigned}
+        for partition, offset in offsets.items():
+            self.consumer.seek(partition, offset)
+        self.assigned.set()
+
+    @staticmethod
+    async def _next_offset(consumer: RawConsumer, partition: TopicPartition) -> int:
+        """Where to read on, asked for however long the broker is away."""
         while True:
             try:
-                offset = await self.consumer.committed(partition)
-                if offset is None:
-                    offset = (await self.consumer.beginning_offsets([partition]))[partition]
+                offset: int | None = await consumer.committed(partition)
+                if offset is not None:
+                    return offset
+                oldest = await consumer.beginning_offsets([partition])
+                return int(oldest[partition])
             except KafkaError as error:
                 _log.warning("offsets not read yet", error=type(error).__name__)
                 await asyncio.sleep(_POLL_SECONDS)
-            else:
-                self.consumer.seek(partition, offset)
-                return
 
 
 def _read(record: Record) -> NodeRequest | None:

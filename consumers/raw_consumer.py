@@ -1,16 +1,18 @@
 """A Kafka consumer that gets past every record and knows exactly what it has read.
 
-Three things that the client leaves open:
+Four things that the client leaves open:
 
 - A header key that is not UTF-8 makes reading raise, every time, below any parser; the partition
   would stand still. Such records are fetched once more and parsed here, header keys replaced.
 - A call that raises has taken records of other partitions, and loses them: they are read again.
 - Which stretch of offsets a fetch covers, including those that hold no record.
+- It reads at the committed offset while whoever was assigned the partition still looks up where to
+  read: nothing is handed out before that was told.
 """
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -64,15 +66,28 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         self._lanes = lanes
         self._patience_ms = patience_ms
         self._read_up_to: dict[TopicPartition, int] = {}
+        self._unsought: set[TopicPartition] = set()
         self.covered = Covered({}, 0)
         self.course = 0
         self.polled_at = time.monotonic()
+
+    def await_seek(self, assigned: Iterable[TopicPartition]) -> None:
+        """Read nothing of each partition that was just assigned until it is sought."""
+        self._unsought = set(assigned)
+        self.pause(*self._unsought)
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Go on reading at ``offset``."""
         super().seek(partition, offset)
         self._read_up_to[partition] = offset
         self.course += 1
+        if partition in self._unsought:
+            self._unsought.remove(partition)
+            super().resume(partition)
+
+    def resume(self, *partitions: TopicPartition) -> None:
+        """Read on, except where it is not known yet at what offset."""
+        super().resume(*(one for one in partitions if one not in self._unsought))
 
     async def getmany(
         self,

@@ -1,7 +1,7 @@
 """Where to read on: the database's positions, not Kafka's committed offsets."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -36,16 +36,16 @@ class PositionBeyondEnd(Exception):
 
 async def seek_to_positions(
     engine: AsyncEngine, consumer: RawConsumer, partitions: Iterable[TopicPartition]
-) -> None:
-    """Read on at what the database says; a partition without a position starts at its beginning.
+) -> dict[TopicPartition, int]:
+    """Read on at what the database says, and return it.
 
-    Ends are asked for last: the worker that the partitions come from may go on applying meanwhile,
-    and its positions would seem to be beyond ends that were read before. Raises
-    `PositionBeyondEnd`.
+    A partition without a position starts at its beginning. Ends are asked for last: the worker
+    that the partitions come from may go on applying meanwhile, and its positions would seem to be
+    beyond ends that were read before. Raises `PositionBeyondEnd`.
     """
     partitions = list(partitions)
     if not partitions:
-        return
+        return {}
     oldest = await consumer.beginning_offsets(partitions)
     async with begin(engine) as tx:
         known = await positions.read(tx, [_ours(partition) for partition in partitions])
@@ -67,20 +67,26 @@ async def seek_to_positions(
                 lost=oldest[partition] - known[ours],
             )
         consumer.seek(partition, position)
+    return {partition: opened[_ours(partition)] for partition in partitions}
 
 
 class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Seeks on assignment, and waits until what is at hand is ``done`` before partitions go."""
+    """Seeks on assignment, and waits until what is at hand is ``done`` before partitions go.
+
+    Tells the positions that it ``sought``.
+    """
 
     def __init__(
         self,
         engine: AsyncEngine,
         failed: asyncio.Future[None],
         done: Callable[[], Awaitable[None]],
+        sought: Callable[[Mapping[TopicPartition, int]], None],
     ) -> None:
         self._engine = engine
         self._failed = failed
         self._done = done
+        self._sought = sought
         self.consumer: RawConsumer | None = None
         self.assigned = asyncio.Event()
 
@@ -109,10 +115,11 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
         if self.consumer is None:
             msg = "partitions were assigned before the consumer was made"
             raise RuntimeError(msg)
+        self.consumer.await_seek(assigned)
         pause = _SHORTEST_PAUSE
         while True:
             try:
-                await seek_to_positions(self._engine, self.consumer, assigned)
+                self._sought(await seek_to_positions(self._engine, self.consumer, assigned))
             except PositionBeyondEnd:
                 raise
             except Exception as error:

@@ -106,7 +106,10 @@ class Worker:
         self._on_applied = on_applied
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._lanes = Lanes(settings.lanes, self._work)
-        self._rebalances = Rebalances(applier.engine, self.failed, self._lanes.done)
+        self._applied_up_to: dict[TopicPartition, int] = {}
+        self._rebalances = Rebalances(
+            applier.engine, self.failed, self._lanes.done, self._applied_up_to.update
+        )
         self._broker = raw_broker(kafka, middlewares)
         subscribe(
             self._broker,
@@ -121,7 +124,6 @@ class Worker:
         self._stopping = False
         self._waiting = 0
         self._committed_at = 0.0
-        self._applied_up_to: dict[TopicPartition, int] = {}
         self._applied_at = time.monotonic()
 
     async def start(self) -> None:
@@ -255,7 +257,7 @@ class Worker:
                     applied = await self._applier.apply(batch, datetime.now(UTC))
             except PositionBehind as error:
                 _log.warning("reading starts again at the positions", why=str(error))
-                await seek_to_positions(
+                self._applied_up_to |= await seek_to_positions(
                     self._applier.engine, self.consumer, self.consumer.assignment()
                 )
                 return False
@@ -325,7 +327,10 @@ class Worker:
                 self.consumer.resume(*self.consumer.assignment())
 
     async def _commit_offsets(self) -> None:
-        """Tell Kafka how far we are: a courtesy to whoever monitors lag, nothing depends on it."""
+        """Tell Kafka how far its records are applied, by whomever.
+
+        A courtesy to whoever monitors lag: nothing depends on it.
+        """
         self._committed_at = time.monotonic()
         owned = self.consumer.assignment()
         offsets = {tp: end for tp, end in self._applied_up_to.items() if tp in owned}

@@ -223,6 +223,26 @@ async def test_reading_starts_where_it_is_told_to(
     assert reader.spans[Partition(topic, 0)][-1] == range(3, 5)
 
 
+async def test_nothing_is_read_before_it_is_known_where_to_read(
+    producer: AIOKafkaProducer, topic: str, start_reading: StartReading
+) -> None:
+    """Whoever has paused and resumed everything meanwhile."""
+    first, second = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    reader = await start_reading()
+    reader.consumer.await_seek([first])
+    await send(producer, topic, 0, [Raw(mark) for mark in marks(0, 1, 2)])
+    await send(producer, topic, 1, [Raw(mark) for mark in marks(3)])
+
+    reader.consumer.resume(first, second)
+    await reader.read_once()
+    await reader.read_once()
+    assert reader.values == {0: [], 1: marks(3), 2: []}
+
+    reader.consumer.seek(first, 1)
+    await reader.read_once()
+    assert reader.values == {0: marks(1, 2), 1: marks(3), 2: []}
+
+
 async def test_who_never_came_to_a_place_has_none_to_give_up() -> None:
     """As a worker that is told to stop while it waits for Kafka to be there."""
     consumer = RawConsumer("topic", bootstrap_servers="127.0.0.1:1", group_id="group")
