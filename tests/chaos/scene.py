@@ -17,6 +17,7 @@ from storage.failpoints import VARIABLE, Point
 from tests.chaos.proxy import Proxy
 from tests.outside.client import Client
 from tests.outside.commands import command, new_id
+from tests.outside.look import held_leases
 from tests.outside.people import CATALOGUE
 from tests.outside.program import PARTITIONS, Installation, Worker, installed
 from tests.outside.wire import partition_of
@@ -153,13 +154,7 @@ class Scene:
 
     def leases(self) -> int:
         """How many leases are held: one for a worker, one for a relay."""
-        with self.database() as connection:
-            row = connection.execute(
-                "select count(*) from pg_stat_activity"
-                " where application_name = 'firstline-lease' and datname = current_database()"
-            ).fetchone()
-        assert row is not None
-        return int(row[0])
+        return held_leases(self.installation)
 
 
 def is_stopped(pid: int) -> bool:

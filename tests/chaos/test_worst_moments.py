@@ -17,7 +17,7 @@ from tests.outside.checker import check
 from tests.outside.client import Client
 from tests.outside.commands import new_id, script
 from tests.outside.conftest import own_installation
-from tests.outside.look import look, violations, wait_for_rest
+from tests.outside.look import held_leases, look, violations, wait_for_rest
 from tests.outside.program import Installation
 
 __all__ = ["own_installation"]
@@ -83,7 +83,7 @@ def test_a_worker_that_stood_still_while_another_took_its_place(
         client.send(sent)
     client.flush()
     _until(lambda: psutil.Process(zombie.pid).status() == psutil.STATUS_STOPPED)
-    _until(lambda: not _leases(own_installation))
+    _until(lambda: not held_leases(own_installation))
     own_installation.start()
     wait_for_rest(own_installation)
     os.kill(zombie.pid, signal.SIGCONT)
@@ -99,16 +99,6 @@ def _acquit(installation: Installation) -> None:
     """No record took the process down: one that was at hand twice would be set aside for it."""
     with psycopg.connect(installation.database_url, autocommit=True) as connection:
         connection.execute("delete from attempts")
-
-
-def _leases(installation: Installation) -> int:
-    with psycopg.connect(installation.database_url) as connection:
-        row = connection.execute(
-            "select count(*) from pg_stat_activity"
-            " where application_name = 'firstline-lease' and datname = current_database()"
-        ).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def _until(condition: Callable[[], bool], seconds: float = 20) -> None:

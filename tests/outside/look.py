@@ -93,6 +93,22 @@ def is_at_rest(installation: Installation) -> bool:
         return not _left(connection, installation.prefix, ends)
 
 
+def held_leases(installation: Installation) -> int:
+    """Return how many leases are held: one for a worker, one for a relay.
+
+    A process that was stopped while it asked for one keeps its connection, and holds nothing.
+    """
+    with psycopg.connect(installation.database_url) as connection:
+        row = connection.execute(
+            """
+            select count(*) from pg_locks where locktype = 'advisory'
+                and database = (select oid from pg_database where datname = current_database())
+            """
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def consumer_groups(installation: Installation) -> list[str]:
     """Return the consumer groups that the installation's prefix scopes."""
     return _consumer_groups(_admin(installation), installation.prefix)
