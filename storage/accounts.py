@@ -105,7 +105,7 @@ async def sessions(tx: Transaction, account_id: str) -> AsyncIterator[list[str]]
 
     Seen is what was committed when this begins: the account has to be locked before.
     """
-    cursor = await tx.driver.cursor(
+    cursor = await tx.cursor(
         "select id::text from sessions where account_id = $1 order by id", account_id
     )
     while rows := await cursor.fetch(_SESSIONS_AT_ONCE):

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from itertools import count
+from typing import Any, NamedTuple
 
 import asyncpg
 from sqlalchemy import make_url
@@ -106,6 +107,14 @@ _FEW_ROWS = 12
 _STATEMENTS_KEPT = 300
 
 
+class _Shape(NamedTuple):
+    """So many rows with these columns of a table."""
+
+    table: str
+    columns: tuple[str, ...]
+    rows: int
+
+
 class Transaction:
     """One open database transaction, on a connection of the driver's.
 
@@ -115,37 +124,58 @@ class Transaction:
     def __init__(self, driver: asyncpg.Connection) -> None:
         self.driver = driver
         self.has_id = False
+        self._put_off: list[tuple[_Shape, Sequence[Sequence[Any]]]] = []
 
     async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         """Run one statement and return its rows."""
+        await self.flush()
         rows: list[asyncpg.Record] = await self.driver.fetch(sql, *arguments)
         return rows
 
     async def execute(self, sql: str, *arguments: object) -> None:
         """Run one statement whose rows nobody needs."""
+        await self.flush()
         await self.driver.execute(sql, *arguments)
+
+    async def cursor(self, sql: str, *arguments: object) -> asyncpg.cursor.Cursor:
+        """Run one statement whose rows are fetched some at a time."""
+        await self.flush()
+        return await self.driver.cursor(sql, *arguments)
 
     async def append(
         self, table: str, columns: Sequence[str], records: Sequence[Sequence[Any]]
     ) -> None:
         """Append rows. They get their identity values in the order of ``records``.
 
-        Many go by COPY, which is far cheaper a row than INSERT; a few by an INSERT, which is one
-        round trip instead of two. Without rows, nothing is sent.
+        Many go by COPY, which is far cheaper a row than INSERT. A few are put off until something
+        else is to be done, and go by one INSERT together with what else was put off: it is a single
+        round trip. What is wrong with them is raised then.
         """
         if not records:
             return
-        if len(records) > _FEW_ROWS:
-            await self.driver.copy_records_to_table(
-                table, columns=columns, records=reach_at_first("apply: in copy", records)
-            )
-        else:
-            values = (value for row in records for value in row)
-            await self.driver.execute(_insert(table, tuple(columns), len(records)), *values)
+        if len(records) > _FEW_ROWS or any(shape.table == table for shape, _ in self._put_off):
+            await self.flush()
+        if len(records) <= _FEW_ROWS:
+            self._put_off.append((_Shape(table, tuple(columns), len(records)), records))
+            return
+        await self.driver.copy_records_to_table(
+            table, columns=columns, records=reach_at_first("apply: in copy", records)
+        )
         self.has_id = True
+
+    async def flush(self) -> None:
+        """Send what was put off."""
+        if self._put_off:
+            put_off, self._put_off = self._put_off, []
+            insert = _insert(tuple(shape for shape, _ in put_off))
+            values = (value for _, rows in put_off for row in rows for value in row)
+            await self.driver.execute(insert, *values)
+            self.has_id = True
 
     async def take_id(self) -> None:
         """Give the transaction its id, if it has none."""
+        if not self.has_id:
+            await self.flush()
         if not self.has_id:
             await self.driver.execute("select pg_current_xact_id()")
             self.has_id = True
@@ -153,24 +183,30 @@ class Transaction:
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what the block did, and that alone, where it raises."""
-        await self.driver.execute("savepoint block")
+        await self.execute("savepoint block")
         try:
             yield
+            await self.flush()
         except Exception:
+            self._put_off.clear()
             await self.driver.execute("rollback to savepoint block")
             raise
         await self.driver.execute("release savepoint block")
 
 
 @lru_cache(maxsize=_STATEMENTS_KEPT)
-def _insert(table: str, columns: tuple[str, ...], rows: int) -> str:
-    """An INSERT of so many rows, whose values come row by row."""
-    width = len(columns)
-    places = [f"${place}" for place in range(1, rows * width + 1)]
-    values = (", ".join(places[at : at + width]) for at in range(0, len(places), width))
-    names = ", ".join(f'"{column}"' for column in columns)
-    rows_of_values = ", ".join(f"({row})" for row in values)
-    return f"insert into {table} ({names}) values {rows_of_values}"  # noqa: S608 - our own names
+def _insert(shapes: tuple[_Shape, ...]) -> str:
+    """One statement that inserts rows of all these shapes, whose values come row by row."""
+    places = count(1)
+    inserts = []
+    for table, columns, rows in shapes:
+        names = ", ".join(f'"{column}"' for column in columns)
+        row = [", ".join(f"${next(places)}" for _ in columns) for _ in range(rows)]
+        values = ", ".join(f"({places_of_row})" for places_of_row in row)
+        inserts.append(f"insert into {table} ({names}) values {values}")  # noqa: S608 - our names
+    *others, last = inserts
+    named = ", ".join(f"i{number} as ({insert})" for number, insert in enumerate(others))
+    return f"with {named} {last}" if named else last
 
 
 class NotCommitted(Exception):
@@ -184,7 +220,9 @@ async def begin(engine: AsyncEngine) -> AsyncIterator[Transaction]:
     Raises `NotCommitted` where the block went on after a statement that failed.
     """
     async with _begun(engine) as driver:
-        yield Transaction(driver)
+        tx = Transaction(driver)
+        yield tx
+        await tx.flush()
         await _commit(driver)
 
 
@@ -192,14 +230,18 @@ async def begin(engine: AsyncEngine) -> AsyncIterator[Transaction]:
 async def autocommit(engine: AsyncEngine) -> AsyncIterator[Transaction]:
     """A connection on which every statement is a transaction by itself."""
     async with _connected(engine) as driver:
-        yield Transaction(driver)
+        tx = Transaction(driver)
+        yield tx
+        await tx.flush()
 
 
 @asynccontextmanager
 async def rehearse(engine: AsyncEngine) -> AsyncIterator[Transaction]:
     """Open a transaction that is rolled back however the block ends."""
     async with _begun(engine) as driver:
-        yield Transaction(driver)
+        tx = Transaction(driver)
+        yield tx
+        await tx.flush()
         await driver.execute("rollback")
 
 

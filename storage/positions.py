@@ -54,6 +54,7 @@ async def move(tx: Transaction, spans: Mapping[Partition, range]) -> dict[Partit
         """,
         *columns,
     )
+    tx.has_id |= bool(rows)
     before = {Partition(topic, number): offset for topic, number, offset in rows}
     if missing := spans.keys() - before.keys():
         await open_at(tx, dict.fromkeys(sorted(missing), 0))

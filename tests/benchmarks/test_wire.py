@@ -13,6 +13,8 @@ from firstline.load import load_file
 
 # A tenth above what was counted when they were set. Who raises one says why in docs/performance.md.
 MOST_ROUND_TRIPS = 17
+MOST_STATEMENTS = 13
+FEWEST_ROUND_TRIPS = 11
 MOST_BYTES_SENT_A_STEP = 3_900
 MOST_BYTES_RECEIVED_A_STEP = 450
 MOST_BYTES_SENT_A_COMMAND = 3_600
@@ -36,9 +38,10 @@ async def database_url(
 
 async def test_a_batch_takes_as_long_a_conversation_whatever_its_size(database_url: str) -> None:
     one, ten, thousand = await steps(database_url, (1, 10, 1_000))
-    assert one.statements == ten.statements == thousand.statements
-    # Many rows go by COPY, which asks before it sends.
-    assert one.round_trips == one.statements
+    # Few rows of several tables go by one statement.
+    assert one.statements <= ten.statements <= thousand.statements == MOST_STATEMENTS
+    # Many go by COPY, which asks before it sends.
+    assert one.round_trips == one.statements == FEWEST_ROUND_TRIPS
     assert one.round_trips <= ten.round_trips <= thousand.round_trips <= MOST_ROUND_TRIPS
     assert (thousand.sent - one.sent) / 999 <= MOST_BYTES_SENT_A_STEP
     assert (thousand.received - one.received) / 999 <= MOST_BYTES_RECEIVED_A_STEP

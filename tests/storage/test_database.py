@@ -36,10 +36,22 @@ async def note_together(tx: Transaction, *numbers: int) -> None:
             await note(tx, number)
 
 
+async def append_and_raise(tx: Transaction, number: int) -> None:
+    async with tx.savepoint():
+        await tx.append("noted", ("number",), [(number,)])
+        raise Odd
+
+
 async def note_and_raise(engine: AsyncEngine, *numbers: int) -> None:
     async with begin(engine) as tx:
         await tx.append("noted", ("number",), [(number,) for number in numbers])
         raise Odd
+
+
+async def note_and_append(engine: AsyncEngine, number: int) -> None:
+    async with begin(engine) as tx:
+        await note(tx, number)
+        await tx.append("noted", ("number",), [(number,)])
 
 
 async def go_on_after_a_failure(engine: AsyncEngine) -> None:
@@ -91,11 +103,37 @@ async def test_few_rows_and_many_are_appended_alike_and_in_order(
     assert [tuple(row) for row in stored] == [(row[0] + 1, *row) for row in rows]
 
 
+async def test_rows_that_are_appended_to_several_tables_go_in_order_before_whatever_comes_next(
+    engine: AsyncEngine,
+) -> None:
+    async with rehearse(engine) as tx:
+        for table in ("ones", "others"):
+            await tx.execute(
+                f"create temporary table {table} (id int generated always as identity, n int)"
+            )
+        for table, numbers in (("ones", (7, 5)), ("others", (9,)), ("ones", (6,))):
+            await tx.append(table, ("n",), [(number,) for number in numbers])
+        assert await tx.fetch("select id, n from ones order by id") == [(1, 7), (2, 5), (3, 6)]
+        await tx.append("others", ("n",), [(8,)])
+        cursor = await tx.cursor("select n from others order by id")
+        assert await cursor.fetch(9) == [(9,), (8,)]
+
+
+async def test_what_is_wrong_with_a_row_that_was_appended_last_undoes_everything(
+    engine: AsyncEngine,
+) -> None:
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await note_and_append(engine, 1)
+    assert await noted(engine) == []
+
+
 async def test_a_transaction_that_appended_is_known_to_have_an_id(engine: AsyncEngine) -> None:
-    for write in (lambda tx: tx.append("noted", ("number",), [(1,)]), Transaction.take_id):
+    for rows in (0, 1, 13):
         async with rehearse(engine) as tx:
-            before, _, after = tx.has_id, await write(tx), tx.has_id
-            assert (before, after) == (False, True)
+            await tx.append("noted", ("number",), [(number,) for number in range(rows)])
+            before = tx.has_id
+            await tx.take_id()
+            assert (before, tx.has_id) == (rows == 13, True)
             ((given,),) = await tx.fetch("select pg_current_xact_id_if_assigned() is not null")
             assert given
 
@@ -106,7 +144,12 @@ async def test_a_savepoint_undoes_its_block_alone(engine: AsyncEngine) -> None:
         with pytest.raises(asyncpg.UniqueViolationError):
             await note_together(tx, 2, 1)
         await note_together(tx, 3)
-    assert await noted(engine) == [1, 3]
+        await tx.append("noted", ("number",), [(4,)])
+        with pytest.raises(Odd):
+            await append_and_raise(tx, 5)
+        async with tx.savepoint():
+            await tx.append("noted", ("number",), [(6,)])
+    assert await noted(engine) == [1, 3, 4, 6]
 
 
 async def test_a_block_that_goes_on_after_a_statement_that_failed_is_not_said_to_be_committed(
