@@ -100,7 +100,6 @@ async def stage(tx: Transaction, folded: Folded, facts: Facts) -> int:
     """Put everything that goes out into the outbox; return how many messages that are."""
     messages = outgoing(folded, facts)
     await outbox.stage(tx, messages, MESSAGE_LIMIT)
-    await tx.flush()
     return len(messages)
 
 

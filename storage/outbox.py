@@ -7,19 +7,19 @@ that one can be in doubt after a crash.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
+from asyncpg import Range
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.database import Transaction, connect
 
 # The table is empty at one moment and has millions of rows at another, which no statistics follow.
-# Whatever they say, rows are found by the index, no further than needed, and those that are taken
-# are told apart all at once.
+# Whatever they say, rows are found by the index, no further than needed.
 _BY_INDEX = {
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
-    "enable_nestloop": "off",
     "plan_cache_mode": "force_custom_plan",
 }
 # To delete the rows of one intent, and to read those of the next meanwhile.
@@ -126,6 +126,7 @@ async def stage(
             for message in messages
         ],
     )
+    await tx.flush()
 
 
 async def state(tx: Transaction, shard: int) -> ShardState:
@@ -150,42 +151,48 @@ class Bounds:
 
 
 # The first rows by id above $2, one at least, as far as they are at most $3 and their bytes within
-# $4; whether others come after each. Rows of $5 are taken: up to their last one, $6, only those
-# that were committed late are left. Bytes are counted by the server: two thousand large messages
-# would fill our memory.
+# $4. $2 is the last one that is taken; below it, only those that were committed late are left,
+# whose ids are within $5. Bytes are counted by the server: two thousand large messages would fill
+# our memory.
 _NEXT = """
-    select id, topic, key, headers, value, more
+    select id, topic, key, headers, value
     from (
-        select next.*, row_number() over by_id as place, lead(id) over by_id is not null as more,
-            sum(
-                coalesce(octet_length(key), 0) + octet_length(headers)
-                + coalesce(octet_length(value), 0)
-            ) over by_id as bytes
+        select next.*, sum(size) over (order by id rows unbounded preceding) as bytes
         from (
-            (
-                select id, topic, key, headers, value from outbox o
-                where shard = $1 and id > $2 and id < $6 and not exists (
-                    select from unnest($5::bigint[]) as taken(id) where taken.id = o.id
-                )
+            select *,
+                coalesce(octet_length(key), 0) + octet_length(headers)
+                + coalesce(octet_length(value), 0) as size
+            from (
+                select late.* from unnest($5::int8multirange) ids cross join lateral (
+                    select id, topic, key, headers, value from outbox
+                    where shard = $1 and id >= lower(ids) and id < upper(ids) order by id limit $3
+                ) late
                 union all
                 (
                     select id, topic, key, headers, value from outbox
-                    where shard = $1 and id > $6 order by id limit $3
+                    where shard = $1 and id > $2 order by id limit $3
                 )
-            )
+            ) waiting
             order by id limit $3
         ) next
-        window by_id as (order by id)
     ) counted
-    where place = 1 or bytes <= $4
+    where bytes <= $4 or bytes = size
     order by id
 """
 
 
 def _after(taken: Sequence[Intent], floor: Floor, bounds: Bounds) -> tuple[object, ...]:
     """What `_NEXT` is told from its second place on."""
-    row_ids = [row.id for intent in taken for row in intent.rows]
-    return floor.id, bounds.rows, bounds.bytes, row_ids, max(row_ids, default=floor.id)
+    row_ids = [floor.id, *sorted(row.id for intent in taken for row in intent.rows)]
+    late = [Range(one + 1, other) for one, other in pairwise(row_ids) if other - one > 1]
+    return row_ids[-1], bounds.rows, bounds.bytes, late
+
+
+def _ranges(row_ids: Sequence[int]) -> list[Range]:
+    """The ids, which are in order, as Postgres takes a set of them."""
+    starts = [row_ids[0], *(b for a, b in pairwise(row_ids) if b - a > 1)]
+    stops = [*(a + 1 for a, b in pairwise(row_ids) if b - a > 1), row_ids[-1] + 1]
+    return [Range(start, stop) for start, stop in zip(starts, stops, strict=True)]
 
 
 # The lowest transaction that was open when the statement began.
@@ -203,22 +210,40 @@ class Ahead(NamedTuple):
 async def read_ahead(
     tx: Transaction, shard: int, taken: Sequence[Intent], floor: Floor, bounds: Bounds
 ) -> Ahead | None:
-    """What comes after the rows of intents; None where it would not fill the next.
+    """What comes after the rows of intents; None where it would not fill half of the next.
 
     They are the one that is open, and the one before, whose rows may be there still. All rows in
     one statement: what is visible of a session then has everything before it visible, too. Rows
     below the last that was taken are those that were committed late.
     """
     records = await tx.fetch(_READ_AHEAD, shard, *_after(taken, floor, bounds))
-    if not records or (len(records) < bounds.rows and not records[-1]["more"]):
+    rows = [_row(record) for record in records]
+    if len(rows) < bounds.rows and sum(size(row.message) for row in rows) < bounds.bytes // 2:
         return None
-    return Ahead([_row(record) for record in records], records[0]["oldest"])
+    return Ahead(rows, records[0]["oldest"])
+
+
+def _rows_of(row_ids: str, columns: str) -> str:
+    """The rows of a shard whose ids are in this set.
+
+    Each range by the index: what is sorted is not joined to all that waits.
+    """
+    return f"""
+        select o.* from unnest({row_ids}) ids cross join lateral (
+            select {columns} from outbox
+            where shard = $1 and id >= lower(ids) and id < upper(ids) order by id
+        ) o
+    """  # noqa: S608 - our own texts
+
+
+def _delete(row_ids: str) -> str:
+    return f"delete from outbox where ctid = any(array({_rows_of(row_ids, 'ctid')}))"  # noqa: S608
 
 
 def _taking(
-    next_rows: str, place: int, *, gone: str = "", columns: str = "", joined: str = ""
+    next_ids: str, place: int, *, before: str = "", columns: str = "", joined: str = ""
 ) -> str:
-    """Settle the open intent, if there is one, and open one of the next rows.
+    """Settle the open intent, if there is one, and open one of the next rows, a set of ids.
 
     That is done where the shard's row is as the relay left it: its number is in this place of the
     arguments, and after it whether an intent is open. Whoever else writes the row moves the number,
@@ -226,33 +251,31 @@ def _taking(
     """
     return f"""
         with shard as materialized (
-            select from relay_shards
+            select row_ids from relay_shards
             where shard = $1 and number = ${place} and (settled < number) = ${place + 1}
             for no key update
-        ), next as materialized ({next_rows}), {gone} opened as (
+        ), {before} opened as (
             update relay_shards r set
                 settled = r.number,
                 settled_ids = coalesce(r.row_ids, r.settled_ids),
-                number = case when exists (select from next) then r.number + 1 else r.number end,
-                row_ids = (select array_agg(id order by id) from next)
-            from shard where r.shard = $1 and (settled < number or exists (select from next))
+                number = case when chosen.ids is null then r.number else r.number + 1 end,
+                row_ids = chosen.ids
+            from shard, (select ({next_ids}) as ids) chosen
+            where r.shard = $1 and (settled < number or chosen.ids is not null)
         )
         select {columns} pg_current_xact_id()::text::bigint as transaction, {_OLDEST} as oldest
         from shard {joined}
     """  # noqa: S608 - our own texts
 
 
-_TAKE_AHEAD = _taking("select unnest($2::bigint[]) as id", 3)
+_TAKE_AHEAD = _taking("$2::int8multirange", 3)
 # Without a backlog, the rows that were taken before are few, and go at once.
 _TAKE_NEXT = _taking(
-    _NEXT,
-    7,
-    gone="""
-    gone as (
-        delete from outbox
-        where shard = $1 and id = any($5::bigint[]) and exists (select from shard)
-    ),
-    """,
+    "select range_agg(int8range(id, id + 1)) from next",
+    6,
+    before=f"""
+    next as materialized ({_NEXT}), gone as ({_delete("(select row_ids from shard)")}),
+    """,  # noqa: S608 - our own texts
     columns="next.id, next.topic, next.key, next.headers, next.value,",
     joined="left join next on true order by next.id",
 )
@@ -281,7 +304,7 @@ async def take(  # noqa: PLR0913, PLR0917 - where the relay stands, and how far 
         after = _after([published] if published else [], floor, bounds)
         records = await tx.fetch(_TAKE_NEXT, shard, *after, *standing)
     else:
-        row_ids = [row.id for row in ahead.rows]
+        row_ids = _ranges([row.id for row in ahead.rows])
         records = await tx.fetch(_TAKE_AHEAD, shard, row_ids, *standing)
     if not records:
         raise TakenOver(shard)
@@ -299,14 +322,12 @@ async def take(  # noqa: PLR0913, PLR0917 - where the relay stands, and how far 
 
 async def delete_settled(tx: Transaction, shard: int) -> None:
     """Delete the rows of the intent settled last, whoever settled it: they are out."""
-    await tx.execute(
-        """
-        delete from outbox where shard = $1 and id = any(
-            (select settled_ids from relay_shards where shard = $1)::bigint[]
-        )
-        """,
-        shard,
-    )
+    await tx.execute(_delete("(select settled_ids from relay_shards where shard = $1)"), shard)
+
+
+_OPEN = _rows_of(
+    "(select row_ids from relay_shards where shard = $1)", "id, topic, key, headers, value"
+)
 
 
 async def open_intent(tx: Transaction, shard: int) -> Intent | None:
@@ -314,14 +335,7 @@ async def open_intent(tx: Transaction, shard: int) -> Intent | None:
     shard_state = await state(tx, shard)
     if shard_state.open is None:
         return None
-    records = await tx.fetch(
-        """
-        select o.id, o.topic, o.key, o.headers, o.value
-        from relay_shards s join outbox o on o.shard = s.shard and o.id = any(s.row_ids)
-        where s.shard = $1 order by o.id
-        """,
-        shard,
-    )
+    records = await tx.fetch(_OPEN, shard)
     return Intent(shard_state.open, [_row(record) for record in records])
 
 

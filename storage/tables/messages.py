@@ -18,7 +18,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import INT8MULTIRANGE
 
 from storage.tables.metadata import ID, MOMENT, account_id, metadata
 
@@ -241,9 +241,9 @@ relay_shards = Table(
     # of the last intent opened, and of the last one settled: the same, or one is open
     Column("number", BigInteger, nullable=False, server_default=text("0")),
     Column("settled", BigInteger, nullable=False, server_default=text("0")),
-    Column("row_ids", ARRAY(BigInteger)),
+    Column("row_ids", INT8MULTIRANGE),
     # of the last intent settled: they may be in the outbox still
-    Column("settled_ids", ARRAY(BigInteger)),
+    Column("settled_ids", INT8MULTIRANGE),
     PrimaryKeyConstraint("shard", name="relay_shards_pkey"),
     CheckConstraint("number >= 0", name="relay_shards_number_check"),
     CheckConstraint("settled between 0 and number", name="relay_shards_settled_check"),

@@ -1,0 +1,40 @@
+"""An intent's rows are nearly always neighbours: a range says what two thousand ids say."""
+
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+_COLUMNS = ("row_ids", "settled_ids")
+
+
+def upgrade() -> None:
+    """Keep the ids of an intent's rows as ranges."""
+    op.execute(
+        """
+        create function pg_temp.ranges(bigint[]) returns int8multirange language sql strict
+        as 'select range_agg(int8range(id, id + 1)) from unnest($1) as taken(id)'
+        """
+    )
+    for column in _COLUMNS:
+        op.execute(
+            f"alter table relay_shards alter {column} type int8multirange"
+            f" using pg_temp.ranges({column})"
+        )
+
+
+def downgrade() -> None:
+    """Keep them one by one."""
+    op.execute(
+        """
+        create function pg_temp.ids(int8multirange) returns bigint[] language sql strict
+        as 'select array_agg(id order by id) from unnest($1) as taken(ids),
+            generate_series(lower(ids), upper(ids) - 1) as id'
+        """
+    )
+    for column in _COLUMNS:
+        op.execute(
+            f"alter table relay_shards alter {column} type bigint[] using pg_temp.ids({column})"
+        )
