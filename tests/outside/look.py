@@ -101,8 +101,9 @@ def held_leases(installation: Installation) -> int:
     with psycopg.connect(installation.database_url) as connection:
         row = connection.execute(
             """
-            select count(*) from pg_locks where locktype = 'advisory'
-                and database = (select oid from pg_database where datname = current_database())
+            select count(*) from pg_locks join pg_stat_activity using (pid)
+            where locktype = 'advisory' and datname = current_database()
+                and application_name = 'firstline-lease'
             """
         ).fetchone()
     assert row is not None
