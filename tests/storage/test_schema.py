@@ -91,6 +91,24 @@ async def test_up_and_down_and_up_again_leaves_the_same_schema(database_url: str
     assert await described(database_url) == before
 
 
+async def test_an_intent_that_is_open_keeps_its_rows_down_and_up_again(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(
+        """
+        insert into relay_shards (shard, number, settled, row_ids, settled_ids)
+        values (0, 1, 0, '{[3,6),[9,10)}', null), (1, 7, 7, null, '{[1,3)}')
+        """
+    )
+    before = await connection.fetch("select * from relay_shards order by shard")
+    await migrate.downgrade(database_url, "0008")
+    assert await connection.fetch(
+        "select row_ids, settled_ids from relay_shards order by shard"
+    ) == [([3, 4, 5, 9], None), (None, [1, 2])]
+    assert await migrate.migrate(database_url) == ["0009"]
+    assert await connection.fetch("select * from relay_shards order by shard") == before
+    await connection.close()
+
+
 async def test_a_migrated_database_is_left_alone(database_url: str) -> None:
     before = await migrate.current(database_url)
     assert await migrate.migrate(database_url) == []
