@@ -9,7 +9,7 @@ again finds it.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -57,7 +57,7 @@ class Nodes:
         self._settings = settings
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._window = Window()
-        self._rebalances = _Rebalances(self._window)
+        self._rebalances = _Rebalances(self._window, self._fail)
         self._broker = raw_broker(kafka)
         subscribe(
             self._broker,
@@ -74,11 +74,16 @@ class Nodes:
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Free what died with a predecessor, join the group, and begin to consume."""
+        """Free what died with a predecessor, join the group, and begin to consume.
+
+        Raises what reading the offsets raised.
+        """
         await self._generating.let_go()
         await connect(self._broker, self._kafka, self._make_consumer)
         await self._broker.start()
         await self._rebalances.assigned.wait()
+        if self.failed.done():
+            self.failed.result()
 
     async def stop(self) -> None:
         """Let what is under way end, within bounds; what does not is free for the next."""
@@ -201,8 +206,9 @@ class Nodes:
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
     """Reads on at the committed offsets, or at the beginning: what has a result costs nothing."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, fail: Callable[[Exception], None]) -> None:
         self._window = window
+        self._fail = fail
         self.consumer: RawConsumer | None = None
         self.assigned = asyncio.Event()
 
@@ -212,7 +218,17 @@ class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
             self._window.forget(partition)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Seek, so that the consumer knows how far it has read of each."""
+        """Seek, so that the consumer knows how far it has read of each.
+
+        The client swallows what listeners raise, and would read none of them for ever.
+        """
+        try:
+            await self._seek(assigned)
+        except Exception as error:  # noqa: BLE001 - handed on
+            self._fail(error)
+        self.assigned.set()
+
+    async def _seek(self, assigned: set[TopicPartition]) -> None:
         if self.consumer is None:
             msg = "partitions were assigned before the consumer was made"
             raise RuntimeError(msg)
@@ -220,7 +236,6 @@ class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
         offsets = {one: await self._next_offset(self.consumer, one) for one in assigned}
         for partition, offset in offsets.items():
             self.consumer.seek(partition, offset)
-        self.assigned.set()
 
     @staticmethod
     async def _next_offset(consumer: RawConsumer, partition: TopicPartition) -> int:

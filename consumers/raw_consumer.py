@@ -75,6 +75,11 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         """Read nothing of each partition that was just assigned until it is sought."""
         self._unsought = set(assigned)
         self.pause(*self._unsought)
+        self.course += 1
+
+    def sought(self) -> set[TopicPartition]:
+        """The assigned partitions of which it is known where to read."""
+        return set(self.assignment()) - self._unsought
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Go on reading at ``offset``."""

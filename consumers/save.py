@@ -1,4 +1,4 @@
-"""Writing what a batch came to: one statement a table, and the messages into the outbox."""
+"""Writing what a batch came to: at most one statement a table, and messages into the outbox."""
 
 from datetime import datetime
 
@@ -100,6 +100,7 @@ async def stage(tx: Transaction, folded: Folded, facts: Facts) -> int:
     """Put everything that goes out into the outbox; return how many messages that are."""
     messages = outgoing(folded, facts)
     await outbox.stage(tx, messages, MESSAGE_LIMIT)
+    await tx.flush()
     return len(messages)
 
 

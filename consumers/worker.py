@@ -268,7 +268,9 @@ class Worker:
             else:
                 for partition, span in batch.spans.items():
                     ours = TopicPartition(partition.topic, partition.number)
-                    self._applied_up_to[ours] = span.stop
+                    # Others may have got further where it was theirs meanwhile.
+                    up_to = self._applied_up_to.get(ours, 0)
+                    self._applied_up_to[ours] = max(up_to, span.stop)
                 self._applied_at = time.monotonic()
                 self._on_applied(batch, applied)
                 return True
@@ -332,8 +334,8 @@ class Worker:
         A courtesy to whoever monitors lag: nothing depends on it.
         """
         self._committed_at = time.monotonic()
-        owned = self.consumer.assignment()
-        offsets = {tp: end for tp, end in self._applied_up_to.items() if tp in owned}
+        sought = self.consumer.sought()
+        offsets = {tp: end for tp, end in self._applied_up_to.items() if tp in sought}
         if not offsets:
             return
         try:

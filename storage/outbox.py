@@ -210,7 +210,7 @@ class Ahead(NamedTuple):
 async def read_ahead(
     tx: Transaction, shard: int, taken: Sequence[Intent], floor: Floor, bounds: Bounds
 ) -> Ahead | None:
-    """What comes after the rows of intents; None where it would not fill half of the next.
+    """What comes after the rows of intents; None where it would not fill the next.
 
     They are the one that is open, and the one before, whose rows may be there still. All rows in
     one statement: what is visible of a session then has everything before it visible, too. Rows
@@ -218,6 +218,7 @@ async def read_ahead(
     """
     records = await tx.fetch(_READ_AHEAD, shard, *_after(taken, floor, bounds))
     rows = [_row(record) for record in records]
+    # Full by its bytes: one more row, which may be large, would not go in.
     if len(rows) < bounds.rows and sum(size(row.message) for row in rows) < bounds.bytes // 2:
         return None
     return Ahead(rows, records[0]["oldest"])
@@ -325,9 +326,8 @@ async def delete_settled(tx: Transaction, shard: int) -> None:
     await tx.execute(_delete("(select settled_ids from relay_shards where shard = $1)"), shard)
 
 
-_OPEN = _rows_of(
-    "(select row_ids from relay_shards where shard = $1)", "id, topic, key, headers, value"
-)
+_ITS_ROWS = "(select row_ids from relay_shards where shard = $1)"
+_OPEN = f"{_rows_of(_ITS_ROWS, 'id, topic, key, headers, value')} order by id"
 
 
 async def open_intent(tx: Transaction, shard: int) -> Intent | None:

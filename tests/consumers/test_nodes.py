@@ -18,6 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from consumers.generating import Generating, GeneratingSettings
 from consumers.nodes import Nodes, NodesSettings
+from consumers.raw_consumer import RawConsumer
 from firstline.servers import Servers
 from producers.kafka import Kafka
 from schemas.states import NodeRequest
@@ -167,6 +168,19 @@ async def test_no_more_are_generated_at_once_than_may_be_and_the_rest_waits_in_k
     await until(behind(nodes, {house.kafka.topic("node-requests"): 0}))
     await nodes.stop()
     assert await house.committed() == 7
+
+
+async def test_who_cannot_learn_where_to_read_on_fails(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kafka's client swallows it, and the partitions would be nobody's."""
+
+    async def committed(*_: object) -> int:
+        raise LookupError
+
+    monkeypatch.setattr(RawConsumer, "committed", committed)
+    with pytest.raises(LookupError):
+        await house.consume(Counting())
 
 
 async def test_what_is_no_request_holds_up_nobody(house: House) -> None:

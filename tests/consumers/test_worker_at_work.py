@@ -9,6 +9,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from aiokafka import TopicPartition
 
 from consumers import worker as module
 from consumers.caution import careful_slices
@@ -65,6 +66,21 @@ async def test_what_was_read_before_reading_started_elsewhere_is_dropped(
     await worker._work(Read(records, {Partition(CHAT_TOPIC, 0): range(2)}, course))
     assert not worker.failed.done()
     assert await desk.position() == position
+
+
+async def test_what_is_committed_does_not_go_back_behind_what_another_worker_applied(
+    desk: Desk, database_url: str
+) -> None:
+    """A part that was held up comes to its end after its partition went, and came back."""
+    worker = Worker(
+        Kafka("127.0.0.1:1", "t."), database_url, Applier(desk.engine, Limits()), WorkerSettings()
+    )
+    worker._rebalances.consumer = SimpleNamespace(course=5)  # type: ignore[assignment]
+    worker._committed_at = math.inf
+    worker._applied_up_to[TopicPartition(CHAT_TOPIC, 0)] = 9
+    await worker._work(Read([ARecord(encode(start()))], {Partition(CHAT_TOPIC, 0): range(1)}, 5))
+    assert await desk.position() == 1
+    assert worker._applied_up_to == {TopicPartition(CHAT_TOPIC, 0): 9}
 
 
 # -- what takes the process down ----------------------------------------------------------------
