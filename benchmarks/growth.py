@@ -13,7 +13,7 @@ from benchmarks.installation import Installation
 from benchmarks.workload import ACCOUNT, LONG_FLOW, USERS, step
 from consumers.apply import apply_batch
 from domain.context import Limits
-from storage.database import connect
+from storage.database import connect_by_key
 
 INBOX_ROWS_A_SESSION = 10
 _ROUNDS = 5
@@ -69,7 +69,7 @@ async def seconds_a_step(
     each session takes a few steps around the place, all sessions' steps of a number in one batch;
     the places take turns, and the median counts.
     """
-    engine = connect(installed.database_url)
+    engine = connect_by_key(installed.database_url)
     taken: dict[int, list[float]] = {place: [] for place in steps}
     walks = {place: [str(uuid.uuid4()) for _ in range(sessions)] for place in steps}
     offset = 0

@@ -10,7 +10,7 @@ from benchmarks.wire import Wire, tapped
 from benchmarks.workload import Sent, commands, start, step
 from consumers.apply import apply_batch
 from domain.context import Limits
-from storage.database import connect
+from storage.database import connect_by_key
 
 
 async def steps(database_url: str, sizes: Sequence[int]) -> list[Wire]:
@@ -39,7 +39,7 @@ async def _counted(database_url: str, batches: Sequence[Sequence[Sent]]) -> list
     """What each of the batches takes; the first ones have statements prepared besides."""
     counted: list[Wire] = []
     async with tapped(database_url) as (through, wire):
-        engine = connect(through, pool_size=1)
+        engine = connect_by_key(through, pool_size=1)
         try:
             offset = 0
             for sent in batches:

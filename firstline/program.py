@@ -30,7 +30,7 @@ from firstline.tracing import exporting, span_middleware
 from integrations.generators import generator
 from producers.leadership import relay_forever
 from producers.relay import RelaySettings, Signals, Tally
-from storage.database import connect
+from storage.database import connect, connect_by_key
 from storage.node_results import Budget
 from storage.outbox import connect_relay
 from storage.slots import Slot, take_slot
@@ -42,8 +42,10 @@ _log = structlog.get_logger()
 _OBJECTS_BETWEEN_COLLECTIONS = 200_000
 _RELAY_DRAIN_SECONDS = 6.0
 _UPKEEP_SECONDS = 2.0
-# One for each of four lanes, and some for seeking, sweeping and pruning.
-_WORKER_CONNECTIONS = 8
+# One for each of four lanes, and some for seeking.
+_WORKER_CONNECTIONS = 6
+# One for sweeping, one for pruning.
+_UPKEEP_CONNECTIONS = 2
 _NODE_CONNECTIONS = 2
 _GRACE_SECONDS = 2.0
 
@@ -76,8 +78,10 @@ async def run_worker(
         middlewares: list[Any] = [metrics.middleware()]
         if (provider := leaving.enter_context(exporting())) is not None:
             middlewares.append(span_middleware(provider))
-        engine = connect(servers.database_url, pool_size=_WORKER_CONNECTIONS)
+        engine = connect(servers.database_url, pool_size=_UPKEEP_CONNECTIONS)
         leaving.push_async_callback(engine.dispose)
+        batches = connect_by_key(servers.database_url, pool_size=_WORKER_CONNECTIONS)
+        leaving.push_async_callback(batches.dispose)
         slot = await take_slot(servers.database_url, settings.topic_prefix)
         leaving.push_async_callback(slot.leave)
         until: list[Coroutine[Any, Any, Any]] = [stop.wait(), slot.hold()]
@@ -103,7 +107,7 @@ async def run_worker(
             kafka,
             servers.database_url,
             Applier(
-                engine,
+                batches,
                 Limits(settings.walk_steps, settings.ai_nodes),
                 settings.poison_per_minute,
             ),

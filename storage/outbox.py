@@ -13,22 +13,17 @@ from typing import NamedTuple
 from asyncpg import Range
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from storage.database import Transaction, connect
+from storage.database import Transaction, connect_by_key
 
-# The table is empty at one moment and has millions of rows at another, which no statistics follow.
-# Whatever they say, rows are found by the index, no further than needed.
-_BY_INDEX = {
-    "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
-    "plan_cache_mode": "force_custom_plan",
-}
+# The first rows by id come from the index as they are; nothing is read in order to be sorted.
+_FIRST_BY_ID = {"enable_bitmapscan": "off"}
 # To delete the rows of one intent, and to read those of the next meanwhile.
 _CONNECTIONS = 2
 
 
 def connect_relay(database_url: str) -> AsyncEngine:
     """An engine for a relay: `storage.database.connect`."""
-    return connect(database_url, pool_size=_CONNECTIONS, **_BY_INDEX)
+    return connect_by_key(database_url, pool_size=_CONNECTIONS, **_FIRST_BY_ID)
 
 
 class Message(NamedTuple):
@@ -244,7 +239,7 @@ def _delete(row_ids: str) -> str:
 def _taking(
     next_ids: str, place: int, *, before: str = "", columns: str = "", joined: str = ""
 ) -> str:
-    """Settle the open intent, if there is one, and open one of the next rows, a set of ids.
+    """Settle the open intent, if there is one, and open one of the next rows: a set of ``ids``.
 
     That is done where the shard's row is as the relay left it: its number is in this place of the
     arguments, and after it whether an intent is open. Whoever else writes the row moves the number,
@@ -255,13 +250,13 @@ def _taking(
             select row_ids from relay_shards
             where shard = $1 and number = ${place} and (settled < number) = ${place + 1}
             for no key update
-        ), {before} opened as (
+        ), {before} chosen as materialized ({next_ids}), opened as (
             update relay_shards r set
                 settled = r.number,
                 settled_ids = coalesce(r.row_ids, r.settled_ids),
                 number = case when chosen.ids is null then r.number else r.number + 1 end,
                 row_ids = chosen.ids
-            from shard, (select ({next_ids}) as ids) chosen
+            from shard, chosen
             where r.shard = $1 and (settled < number or chosen.ids is not null)
         )
         select {columns} pg_current_xact_id()::text::bigint as transaction, {_OLDEST} as oldest
@@ -269,10 +264,10 @@ def _taking(
     """  # noqa: S608 - our own texts
 
 
-_TAKE_AHEAD = _taking("$2::int8multirange", 3)
+_TAKE_AHEAD = _taking("select $2::int8multirange as ids", 3)
 # Without a backlog, the rows that were taken before are few, and go at once.
 _TAKE_NEXT = _taking(
-    "select range_agg(int8range(id, id + 1)) from next",
+    "select range_agg(int8range(id, id + 1)) as ids from next",
     6,
     before=f"""
     next as materialized ({_NEXT}), gone as ({_delete("(select row_ids from shard)")}),

@@ -31,14 +31,16 @@ async def find(
     if not problems:
         return {}
     asked = list(problems.values())
-    rows = await tx.fetch(
-        _SEARCH,
-        list(problems),
-        [problem.account_id for problem in asked],
-        [problem.text for problem in asked],
-        [problem.category for problem in asked],
-        _MOST_OF_A_KIND,
-    )
+    # It goes through all that an account knows, and joins it.
+    async with tx.planned_freely():
+        rows = await tx.fetch(
+            _SEARCH,
+            list(problems),
+            [problem.account_id for problem in asked],
+            [problem.text for problem in asked],
+            [problem.category for problem in asked],
+            _MOST_OF_A_KIND,
+        )
     found: dict[str, list[Candidate]] = {key: [] for key in problems}
     for key, *row in rows:
         found[key].append(_candidate(row))

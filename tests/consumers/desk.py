@@ -20,7 +20,7 @@ from consumers.isolate import Applier
 from consumers.records import Item, Source
 from domain.context import Limits
 from firstline.load import load_file
-from storage.database import connect
+from storage.database import connect_by_key
 from storage.headers import unpack
 from storage.positions import Partition
 from tests.builders import ACME, ENGINEER, FLOW, GLOBEX, GLOBEX_TECH, NOW, TECH
@@ -266,7 +266,7 @@ class Desk:
 async def a_desk(database_url: str, folder: Path) -> AsyncIterator[Desk]:
     """A migrated database with the catalogue, and an engine to it."""
     await load_catalogue(folder, database_url)
-    engine = connect(database_url)
+    engine = connect_by_key(database_url)
     connection = await asyncpg.connect(database_url, server_settings={"application_name": "test"})
     try:
         yield Desk(engine, connection)

@@ -96,7 +96,7 @@ class Bench:
         self.at_commit: Fuse | None = None
         self.gate: Gate | None = None
         self.connection: asyncpg.Connection = self.run(asyncpg.connect(database_url))
-        self.engine = database.connect(database_url)
+        self.engine = database.connect_by_key(database_url)
         self.operators = database.connect(self.run(as_operator(self.connection, database_url)))
         self._commit_indeed = database._commit
         database._commit = self._commit

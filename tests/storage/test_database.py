@@ -10,7 +10,13 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from storage.database import NotCommitted, Transaction, begin, connect, rehearse
+from storage.database import NotCommitted, Transaction, begin, connect, connect_by_key, rehearse
+
+
+PLANNING = """
+    select current_setting('enable_seqscan'), current_setting('enable_hashjoin'),
+        current_setting('plan_cache_mode')
+"""
 
 
 class Odd(Exception):
@@ -136,6 +142,19 @@ async def test_a_transaction_that_appended_is_known_to_have_an_id(engine: AsyncE
             assert (before, tx.has_id) == (rows == 13, True)
             ((given,),) = await tx.fetch("select pg_current_xact_id_if_assigned() is not null")
             assert given
+
+
+async def test_a_statement_is_planned_by_key_or_freely(database_url: str) -> None:
+    by_key = [("off", "off", "force_generic_plan")]
+    engine = connect_by_key(database_url, pool_size=1)
+    async with begin(engine) as tx:
+        assert await tx.fetch(PLANNING) == by_key
+        async with tx.planned_freely():
+            assert await tx.fetch(PLANNING) == [("on", "on", "auto")]
+        assert await tx.fetch(PLANNING) == by_key
+    async with begin(engine) as tx:
+        assert await tx.fetch(PLANNING) == by_key
+    await engine.dispose()
 
 
 async def test_a_savepoint_undoes_its_block_alone(engine: AsyncEngine) -> None:
