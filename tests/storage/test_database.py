@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.database import NotCommitted, Transaction, begin, connect, connect_by_key, rehearse
 
-
 PLANNING = """
     select current_setting('enable_seqscan'), current_setting('enable_hashjoin'),
         current_setting('plan_cache_mode')
