@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumers.raw_consumer import RawConsumer
 from storage import positions
+from storage.blockers import watched
 from storage.database import begin
 from storage.faults import Fault, classify, describe
 from storage.positions import Partition
@@ -79,11 +80,13 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(
         self,
         engine: AsyncEngine,
+        database_url: str,
         failed: asyncio.Future[None],
         done: Callable[[], Awaitable[None]],
         sought: Callable[[Mapping[TopicPartition, int]], None],
     ) -> None:
         self._engine = engine
+        self._database_url = database_url
         self._failed = failed
         self._done = done
         self._sought = sought
@@ -104,7 +107,10 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
             _log.warning("partitions go while a batch is applied", partitions=len(revoked))
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Seek, however long the servers are away; any other error ends the worker."""
+        """Seek, however long the servers are away; any other error ends the worker.
+
+        Nobody applies meanwhile who would end a stopped process that is in the way.
+        """
         try:
             await self._seek(assigned)
         except Exception as error:  # noqa: BLE001 - handed on
@@ -119,7 +125,8 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
         pause = _SHORTEST_PAUSE
         while True:
             try:
-                self._sought(await seek_to_positions(self._engine, self.consumer, assigned))
+                async with watched(self._database_url):
+                    sought = await seek_to_positions(self._engine, self.consumer, assigned)
             except PositionBeyondEnd:
                 raise
             except Exception as error:
@@ -129,6 +136,7 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
+                self._sought(sought)
                 return
 
 

@@ -108,7 +108,11 @@ class Worker:
         self._lanes = Lanes(settings.lanes, self._work)
         self._applied_up_to: dict[TopicPartition, int] = {}
         self._rebalances = Rebalances(
-            applier.engine, self.failed, self._lanes.done, self._applied_up_to.update
+            applier.engine,
+            database_url,
+            self.failed,
+            self._lanes.done,
+            self._applied_up_to.update,
         )
         self._broker = raw_broker(kafka, middlewares)
         subscribe(

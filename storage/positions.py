@@ -96,6 +96,10 @@ async def open_at(tx: Transaction, offsets: Mapping[Partition, int]) -> dict[Par
         """
         insert into positions (topic, partition, next_offset)
         select * from unnest($1::text[], $2::int[], $3::bigint[]) as s(topic, number, oldest)
+        -- A row that somebody is about to change would be waited for as a conflict.
+        where not exists (
+            select from positions p where p.topic = s.topic and p.partition = s.number
+        )
         order by s.topic, s.number
         on conflict (topic, partition) do nothing
         """,

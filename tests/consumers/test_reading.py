@@ -90,10 +90,15 @@ async def test_another_worker_may_apply_what_arrived_since(
     assert reader.reads_on_at == 8
 
 
-async def test_a_position_that_a_stopped_worker_holds_is_not_waited_for(desk: Desk) -> None:
+@pytest.mark.parametrize(
+    "held", ["select from positions for no key update", "update positions set next_offset = 8"]
+)
+async def test_a_position_that_a_stopped_worker_holds_is_not_waited_for(
+    desk: Desk, held: str
+) -> None:
     await apply_up_to(desk, 7)
     reader = Reader(oldest=2, end=9)
     async with desk.connection.transaction(), asyncio.timeout(5):
-        await desk.connection.execute("select from positions for no key update")
+        await desk.connection.execute(held)
         await seek_to_positions(desk.engine, reader, [PARTITION])  # type: ignore[arg-type]
     assert reader.reads_on_at == 7
