@@ -100,7 +100,7 @@ async def stage(tx: Transaction, folded: Folded, facts: Facts) -> int:
     """Put everything that goes out into the outbox; return how many messages that are."""
     messages = outgoing(folded, facts)
     await outbox.stage(tx, messages, MESSAGE_LIMIT)
-    await tx.flush()
+    await tx.flush()  # nothing but the commit is left, also where nothing goes out
     return len(messages)
 
 

@@ -7,7 +7,7 @@ that one can be in doubt after a crash.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise, starmap
 from typing import NamedTuple
 
 from asyncpg import Range
@@ -22,7 +22,7 @@ _CONNECTIONS = 2
 
 
 def connect_relay(database_url: str) -> AsyncEngine:
-    """An engine for a relay: `storage.database.connect`."""
+    """An engine for a relay: `storage.database.connect_by_key`."""
     return connect_by_key(database_url, pool_size=_CONNECTIONS, **_FIRST_BY_ID)
 
 
@@ -121,7 +121,7 @@ async def stage(
             for message in messages
         ],
     )
-    await tx.flush()
+    await tx.flush()  # their ids are drawn here
 
 
 async def state(tx: Transaction, shard: int) -> ShardState:
@@ -178,16 +178,20 @@ _NEXT = """
 
 def _after(taken: Sequence[Intent], floor: Floor, bounds: Bounds) -> tuple[object, ...]:
     """What `_NEXT` is told from its second place on."""
-    row_ids = [floor.id, *sorted(row.id for intent in taken for row in intent.rows)]
-    late = [Range(one + 1, other) for one, other in pairwise(row_ids) if other - one > 1]
-    return row_ids[-1], bounds.rows, bounds.bytes, late
+    row_ids = sorted(row.id for intent in taken for row in intent.rows if row.id > floor.id)
+    row_ids.insert(0, floor.id)
+    return row_ids[-1], bounds.rows, bounds.bytes, list(starmap(Range, _gaps(row_ids)))
+
+
+def _gaps(row_ids: Sequence[int]) -> list[tuple[int, int]]:
+    """Where ids are left out between these, which are in order: from, and up to."""
+    return [(one + 1, other) for one, other in pairwise(row_ids) if other - one > 1]
 
 
 def _ranges(row_ids: Sequence[int]) -> list[Range]:
-    """The ids, which are in order, as Postgres takes a set of them."""
-    starts = [row_ids[0], *(b for a, b in pairwise(row_ids) if b - a > 1)]
-    stops = [*(a + 1 for a, b in pairwise(row_ids) if b - a > 1), row_ids[-1] + 1]
-    return [Range(start, stop) for start, stop in zip(starts, stops, strict=True)]
+    """The ids, which are in order, as Postgres takes a set of them: what lies between gaps."""
+    edges = [row_ids[0], *chain.from_iterable(_gaps(row_ids)), row_ids[-1] + 1]
+    return list(map(Range, edges[::2], edges[1::2]))
 
 
 # The lowest transaction that was open when the statement began.
