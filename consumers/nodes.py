@@ -9,18 +9,18 @@ again finds it.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from consumers.generating import Generating
-from consumers.raw_consumer import RawConsumer
+from consumers.raw_consumer import RawConsumer, Seeking
 from consumers.raw_messages import Membership, connect, raw_broker, subscribe
 from consumers.records import Record
 from consumers.trace import trace_of
@@ -57,7 +57,7 @@ class Nodes:
         self._settings = settings
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._window = Window()
-        self._rebalances = _Rebalances(self._window, self._fail)
+        self._rebalances = _Rebalances(self.failed, self._window)
         self._broker = raw_broker(kafka)
         subscribe(
             self._broker,
@@ -147,7 +147,7 @@ class Nodes:
                     return
                 self._begin(record)
         except Exception as error:  # noqa: BLE001 - FastStream would read on
-            self._fail(error)
+            self._rebalances.fail(error)
         if self.failed.done():
             await asyncio.Event().wait()
 
@@ -178,7 +178,7 @@ class Nodes:
             if asked is not None:
                 await self._generating.answer(asked, trace_of(record.headers))
         except Exception as error:  # noqa: BLE001 - handed on
-            self._fail(error)
+            self._rebalances.fail(error)
             return
         self._window.end(TopicPartition(record.topic, record.partition), record.offset)
         await self._commit()
@@ -198,44 +198,24 @@ class Nodes:
         except Exception as error:  # noqa: BLE001 - the results are the truth
             _log.info("offsets not committed", error=type(error).__name__)
 
-    def _fail(self, error: Exception) -> None:
-        if not self.failed.done():
-            self.failed.set_exception(error)
 
-
-class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
+class _Rebalances(Seeking):
     """Reads on at the committed offsets, or at the beginning: what has a result costs nothing."""
 
-    def __init__(self, window: Window, fail: Callable[[Exception], None]) -> None:
+    def __init__(self, failed: asyncio.Future[None], window: Window) -> None:
+        super().__init__(failed)
         self._window = window
-        self._fail = fail
-        self.consumer: RawConsumer | None = None
-        self.assigned = asyncio.Event()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Leave the partitions; what is under way of them ends, and is found by the next."""
         for partition in revoked:
             self._window.forget(partition)
 
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Seek, so that the consumer knows how far it has read of each.
-
-        The client swallows what listeners raise, and would read none of them for ever.
-        """
-        try:
-            await self._seek(assigned)
-        except Exception as error:  # noqa: BLE001 - handed on
-            self._fail(error)
-        self.assigned.set()
-
-    async def _seek(self, assigned: set[TopicPartition]) -> None:
-        if self.consumer is None:
-            msg = "partitions were assigned before the consumer was made"
-            raise RuntimeError(msg)
-        self.consumer.await_seek(assigned)
-        offsets = {one: await self._next_offset(self.consumer, one) for one in assigned}
+    async def seek(self, consumer: RawConsumer, assigned: set[TopicPartition]) -> None:
+        """Seek, so that the consumer knows how far it has read of each."""
+        offsets = {one: await self._next_offset(consumer, one) for one in assigned}
         for partition, offset in offsets.items():
-            self.consumer.seek(partition, offset)
+            consumer.seek(partition, offset)
 
     @staticmethod
     async def _next_offset(consumer: RawConsumer, partition: TopicPartition) -> int:

@@ -10,14 +10,16 @@ Four things that the client leaves open:
   read: nothing is handed out before that was told.
 """
 
+import asyncio
 import time
+from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.protocol.fetch import FetchRequest
@@ -238,6 +240,42 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                 if not error
             ]
         return answers
+
+
+class Seeking(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Tells a consumer where to read on in each partition that it is assigned.
+
+    ``assigned`` is set from the first time on. What keeps it from telling is ``failed``'s.
+    """
+
+    def __init__(self, failed: asyncio.Future[None]) -> None:
+        self._failed = failed
+        self.consumer: RawConsumer | None = None
+        self.assigned = asyncio.Event()
+
+    def fail(self, error: Exception) -> None:
+        """Say that reading cannot go on: the client itself swallows what listeners raise."""
+        if not self._failed.done():
+            self._failed.set_exception(error)
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Seek, however long the servers are away; any other error fails."""
+        try:
+            await self._seek(assigned)
+        except Exception as error:  # noqa: BLE001 - handed on
+            self.fail(error)
+        self.assigned.set()
+
+    async def _seek(self, assigned: set[TopicPartition]) -> None:
+        if self.consumer is None:
+            msg = "partitions were assigned before the consumer was made"
+            raise RuntimeError(msg)
+        self.consumer.await_seek(assigned)
+        await self.seek(self.consumer, assigned)
+
+    @abstractmethod
+    async def seek(self, consumer: RawConsumer, assigned: set[TopicPartition]) -> None:
+        """Seek each of the partitions."""
 
 
 class _Batches(_MemoryRecordsPy):  # type: ignore[misc]

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import structlog
-from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from consumers.raw_consumer import RawConsumer
+from consumers.raw_consumer import RawConsumer, Seeking
 from storage import positions
 from storage.blockers import watched
 from storage.database import begin
@@ -71,7 +71,7 @@ async def seek_to_positions(
     return {partition: opened[_ours(partition)] for partition in partitions}
 
 
-class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
+class Rebalances(Seeking):
     """Seeks on assignment, and waits until what is at hand is ``done`` before partitions go.
 
     Tells the positions that it ``sought``.
@@ -85,18 +85,11 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
         done: Callable[[], Awaitable[None]],
         sought: Callable[[Mapping[TopicPartition, int]], None],
     ) -> None:
+        super().__init__(failed)
         self._engine = engine
         self._database_url = database_url
-        self._failed = failed
         self._done = done
         self._sought = sought
-        self.consumer: RawConsumer | None = None
-        self.assigned = asyncio.Event()
-
-    def fail(self, error: Exception) -> None:
-        """Say that reading cannot go on: the client itself swallows what listeners raise."""
-        if not self._failed.done():
-            self._failed.set_exception(error)
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Wait for the batches at hand, within bounds: the positions hold even without it."""
@@ -106,27 +99,16 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
         except TimeoutError:
             _log.warning("partitions go while a batch is applied", partitions=len(revoked))
 
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Seek, however long the servers are away; any other error ends the worker.
+    async def seek(self, consumer: RawConsumer, assigned: set[TopicPartition]) -> None:
+        """Seek to the positions.
 
         Nobody applies meanwhile who would end a stopped process that is in the way.
         """
-        try:
-            await self._seek(assigned)
-        except Exception as error:  # noqa: BLE001 - handed on
-            self.fail(error)
-        self.assigned.set()
-
-    async def _seek(self, assigned: set[TopicPartition]) -> None:
-        if self.consumer is None:
-            msg = "partitions were assigned before the consumer was made"
-            raise RuntimeError(msg)
-        self.consumer.await_seek(assigned)
         pause = _SHORTEST_PAUSE
         while True:
             try:
                 async with watched(self._database_url):
-                    sought = await seek_to_positions(self._engine, self.consumer, assigned)
+                    sought = await seek_to_positions(self._engine, consumer, assigned)
             except PositionBeyondEnd:
                 raise
             except Exception as error:
