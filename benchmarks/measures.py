@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count, pairwise
 
 from benchmarks import (
     apply,
@@ -107,32 +108,41 @@ async def workers(site: Site, sizes: Sizes, results: Results) -> None:
     """Two worker processes beside one, in turns."""
     rates: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(sizes.rounds):
-        for count, of_count in rates.items():
+        for number, of_number in rates.items():
             async with site.installation() as installed:
-                of_count.append(
-                    await apply.applied_per_second(installed, sizes.commands, workers=count)
+                of_number.append(
+                    await apply.applied_per_second(installed, sizes.commands, workers=number)
                 )
     _add_ratio(results, "two_workers_vs_one", "commands_per_second", rates[2], rates[1])
 
 
 async def stored(site: Site, sizes: Sizes, results: Results) -> None:
-    """What commands cost beside more and more stored rows."""
-    rates: dict[int, float] = {}
+    """What commands cost beside more and more stored rows, in turns with what they cost alone."""
+    alone: list[float] = []
+    beside: dict[int, list[float]] = {}
+    seeds = count(1)
     async with site.installation() as installed:
-        before = 0
-        for number, sessions in enumerate(sizes.stored_sessions):
+        for before, sessions in pairwise((0, *sizes.stored_sessions)):
             async with installed.connected() as connection:
                 await growth.store(connection, sessions - before)
-            before = sessions
-            rates[sessions] = await apply.applied_per_second(
-                installed, sizes.commands, seed=number + 1
-            )
-    results.add(
+            most = sessions == sizes.stored_sessions[-1]
+            for _ in range(sizes.rounds if most else 1):
+                async with site.installation() as empty:
+                    alone.append(await apply.applied_per_second(empty, sizes.commands))
+                beside.setdefault(sessions, []).append(
+                    await apply.applied_per_second(installed, sizes.commands, seed=next(seeds))
+                )
+    _add_ratio(
+        results,
         "growth_stored",
-        rates[0] / rates[before],
-        stored_sessions=before,
-        stored_inbox_rows=before * growth.INBOX_ROWS_A_SESSION,
-        commands_per_second_by_stored_sessions=rates,
+        "commands_per_second",
+        alone[-sizes.rounds :],
+        beside[sessions],
+        stored_sessions=sessions,
+        stored_inbox_rows=sessions * growth.INBOX_ROWS_A_SESSION,
+        commands_per_second_by_stored_sessions={
+            number: statistics.median(rates) for number, rates in ({0: alone} | beside).items()
+        },
     )
 
 
@@ -193,7 +203,12 @@ _OFFERED = 200
 
 
 def _add_ratio(
-    results: Results, name: str, unit: str, ours: Sequence[float], theirs: Sequence[float]
+    results: Results,
+    name: str,
+    unit: str,
+    ours: Sequence[float],
+    theirs: Sequence[float],
+    **raw: object,
 ) -> None:
     """The median of the rounds' ratios: what a round compares was measured in the same minute."""
     ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
@@ -205,4 +220,5 @@ def _add_ratio(
             f"{unit}_of_the_other": statistics.median(theirs),
             "ratios": ratios,
         },
+        **raw,
     )

@@ -37,6 +37,7 @@ from producers import events, states
 from storage import tables
 from storage.facts import Facts
 from storage.outbox import Message
+from storage.people import Account
 from storage.walkables import parse_flow
 
 _SHARD = 0
@@ -129,7 +130,7 @@ async def apply(db: AsyncSession, delivery: Delivery, now: datetime) -> None:
 
 async def _facts(db: AsyncSession, command: Command, row: SessionRow | None) -> Facts:
     """What the command is decided on."""
-    facts = Facts(accounts={command.account_id})
+    facts = Facts(accounts={command.account_id: Account(None, "")})
     if row is not None:
         facts.sessions[command.session_id] = await _walking(db, _session(row), command)
     user: Any = await db.get(UserRow, command.actor_id)

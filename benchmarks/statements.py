@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import accumulate
 
 from benchmarks.batches import batch_of
 from benchmarks.wire import Wire, tapped
@@ -14,14 +15,16 @@ from storage.database import connect_by_key
 
 
 async def steps(database_url: str, sizes: Sequence[int]) -> list[Wire]:
-    """What batches of so many steps take, each of a session of its own."""
+    """What batches of so many steps take, each of a session of its own, once they came before."""
     ids = [str(uuid.UUID(int=number, version=4)) for number in range(sum(sizes))]
-    parts, begun = [], 0
-    for size in sizes:
-        parts.append([step(one, 2) for one in ids[begun : begun + size]])
-        begun += size
-    warm_up = ([start(one) for one in ids], [step(one, 1) for one in ids])
-    return (await _counted(database_url, [*warm_up, *parts]))[len(warm_up) :]
+    begun = [end - size for size, end in zip(sizes, accumulate(sizes), strict=True)]
+    parts = [
+        [step(one, number) for one in ids[first : first + size]]
+        for number in (1, 2)
+        for first, size in zip(begun, sizes, strict=True)
+    ]
+    counted = await _counted(database_url, [[start(one) for one in ids], *parts])
+    return counted[-len(sizes) :]
 
 
 async def mixed(database_url: str, sizes: Sequence[int]) -> list[Wire]:

@@ -17,8 +17,8 @@ from consumers.stopwatch import Stopwatch
 from consumers.trace import trace_of
 from domain.context import Limits
 from domain.events import SessionEscalated
-from storage import dead_letters, inbox, positions, ticket_events
 from storage import facts as facts_of
+from storage import inbox, positions, ticket_events
 from storage.database import Transaction, begin
 from storage.facts import Facts
 from storage.failpoints import reach, reach_once_sent
@@ -108,10 +108,8 @@ async def _claim(tx: Transaction, items: Sequence[Item]) -> Standing:
         if isinstance(item, (Delivery, Poison))
     ]
     sessions = {(one.command.account_id, one.command.session_id) for one in deliveries}
-    # Locked first: a replay that holds the lock answers commands which are read as parked before.
-    parked = await dead_letters.lock_parked(tx, sessions)
-    known = await inbox.known(tx, [delivery.command.command_id for delivery in deliveries])
-    return Standing(known, parked)
+    command_ids = [one.command.command_id for one in deliveries]
+    return Standing(*await inbox.known_and_parked(tx, command_ids, sessions))
 
 
 async def lock(tx: Transaction, items: Sequence[Item]) -> Facts:

@@ -69,7 +69,7 @@ def _command(facts: Facts, news: TicketNews, effect: Effect) -> dict[str, object
             moved = {"ticket_kind": ticket.kind, "ticket_id": ticket.id}
             return common | {"type": "move_ticket", "session_id": active, **moved}
         case TakeIn(problem_text=problem):
-            actor = facts.intake_actors.get(news.account_id)
+            actor = facts.accounts[news.account_id].intake_actor_id
             if actor is None or active is not None:
                 return None
             return common | {

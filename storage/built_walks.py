@@ -8,6 +8,7 @@ from typing import Any
 
 from domain.built_nodes import BuiltNode, Choice, NodeKind
 from domain.events import NodeRequested
+from storage import tables
 from storage.database import Transaction
 
 
@@ -58,7 +59,7 @@ async def read(tx: Transaction, session_ids: Collection[str]) -> dict[str, Built
 async def add_requests(tx: Transaction, requested: Iterable[Requested]) -> None:
     """Write requests for nodes."""
     await tx.append(
-        "node_requests",
+        tables.node_requests,
         ("request_id", "account_id", "session_id", "version", "correlation", "requested_at"),
         [
             (
@@ -73,7 +74,7 @@ async def add_requests(tx: Transaction, requested: Iterable[Requested]) -> None:
 async def add_nodes(tx: Transaction, served: Sequence[tuple[str, int, BuiltNode]]) -> None:
     """Write nodes that were served, each with its session and the session's version."""
     await tx.append(
-        "served_nodes",
+        tables.served_nodes,
         ("session_id", "version", "node"),
         [(session_id, version, node_text(node)) for session_id, version, node in served],
     )

@@ -5,15 +5,17 @@ and writes a thousand rows in a fraction of the time.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import count
+from itertools import chain
 from typing import Any, NamedTuple
 
 import asyncpg
-from sqlalchemy import make_url
+from sqlalchemy import Table, make_url
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage.failpoints import reach_at_first
@@ -95,7 +97,6 @@ def dialling(
         driver = await asyncpg.connect(
             database_url,
             server_settings=settings,
-            statement_cache_size=_STATEMENTS_KEPT,
             timeout=10,
         )
         await driver.set_type_codec(
@@ -106,6 +107,7 @@ def dialling(
     return dial
 
 
+_POSTGRES = postgresql.dialect()  # type: ignore[no-untyped-call]
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -120,19 +122,17 @@ def _moment(ticks: tuple[int]) -> datetime:
     return _EPOCH + timedelta(microseconds=ticks[0])
 
 
-# So many rows cost less than the second round trip of a COPY.
-_FEW_ROWS = 12
-# Of every statement, and of an INSERT for each shape: a thousand batches of a desk have about two
-# hundred. A statement that was not kept takes a round trip more.
-_STATEMENTS_KEPT = 300
+_PLACE = re.compile(r"\$(\d+)")
+# As many rows of a table cost less than the second round trip of a COPY.
+_FEW_ROWS = 24
 
 
-class _Shape(NamedTuple):
-    """So many rows with these columns of a table."""
+class _PutOff(NamedTuple):
+    """A statement that writes to a table, and goes together with others."""
 
-    table: str
-    columns: tuple[str, ...]
-    rows: int
+    table: Table
+    sql: str
+    arguments: Sequence[object]
 
 
 class Transaction:
@@ -144,7 +144,7 @@ class Transaction:
     def __init__(self, driver: asyncpg.Connection) -> None:
         self.driver = driver
         self.has_id = False
-        self._put_off: list[tuple[_Shape, Sequence[Sequence[Any]]]] = []
+        self._put_off: list[_PutOff] = []
 
     async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         """Run one statement and return its rows."""
@@ -162,24 +162,32 @@ class Transaction:
         await self.flush()
         return await self.driver.cursor(sql, *arguments)
 
+    async def execute_later(self, table: Table, sql: str, *arguments: object) -> None:
+        """Run one statement, which writes to ``table``, before whatever else is to be done.
+
+        It goes together with what is put off for other tables, as one statement: that is a single
+        round trip. None of them sees what the others do, and what is wrong is raised then.
+        """
+        if any(other.table is table for other in self._put_off):
+            await self.flush()
+        self._put_off.append(_PutOff(table, sql, arguments))
+
     async def append(
-        self, table: str, columns: Sequence[str], records: Sequence[Sequence[Any]]
+        self, table: Table, columns: tuple[str, ...], records: Sequence[Sequence[Any]]
     ) -> None:
         """Append rows. They get their identity values in the order of ``records``.
 
-        Many go by COPY, which is far cheaper a row than INSERT. A few are put off until something
-        else is to be done, and go by one INSERT together with what else was put off: it is a single
-        round trip. What is wrong with them is raised then.
+        Many go by COPY, which is far cheaper a row than INSERT. A few go by `execute_later`.
         """
         if not records:
             return
-        if len(records) > _FEW_ROWS or any(shape.table == table for shape, _ in self._put_off):
-            await self.flush()
         if len(records) <= _FEW_ROWS:
-            self._put_off.append((_Shape(table, tuple(columns), len(records)), records))
+            arrays = zip(*records, strict=True)
+            await self.execute_later(table, _insert(table, columns), *arrays)
             return
+        await self.flush()
         await self.driver.copy_records_to_table(
-            table, columns=columns, records=reach_at_first("apply: in copy", records)
+            table.name, columns=columns, records=reach_at_first("apply: in copy", records)
         )
         self.has_id = True
 
@@ -187,9 +195,8 @@ class Transaction:
         """Send what was put off."""
         if self._put_off:
             put_off, self._put_off = self._put_off, []
-            insert = _insert(tuple(shape for shape, _ in put_off))
-            values = (value for _, rows in put_off for row in rows for value in row)
-            await self.driver.execute(insert, *values)
+            sql = _together(tuple(one.sql for one in put_off))
+            await self.driver.execute(sql, *chain.from_iterable(one.arguments for one in put_off))
             self.has_id = True
 
     async def take_id(self) -> None:
@@ -221,19 +228,33 @@ class Transaction:
         await self.driver.execute("release savepoint block")
 
 
-@lru_cache(maxsize=_STATEMENTS_KEPT)
-def _insert(shapes: tuple[_Shape, ...]) -> str:
-    """One statement that inserts rows of all these shapes, whose values come row by row."""
-    places = count(1)
-    inserts = []
-    for table, columns, rows in shapes:
-        names = ", ".join(f'"{column}"' for column in columns)
-        row = [", ".join(f"${next(places)}" for _ in columns) for _ in range(rows)]
-        values = ", ".join(f"({places_of_row})" for places_of_row in row)
-        inserts.append(f"insert into {table} ({names}) values {values}")  # noqa: S608 - our names
-    *others, last = inserts
-    named = ", ".join(f"i{number} as ({insert})" for number, insert in enumerate(others))
+@lru_cache(maxsize=256)
+def _insert(table: Table, columns: tuple[str, ...]) -> str:
+    """What inserts rows that come as an array a column."""
+    names = ", ".join(f'"{column}"' for column in columns)
+    types = (table.columns[column].type.compile(dialect=_POSTGRES) for column in columns)
+    arrays = ", ".join(f"${place}::{sql_type}[]" for place, sql_type in enumerate(types, 1))
+    rows, order = f"unnest({arrays}) with ordinality as r({names}, place)", "order by place"
+    if not any(column.identity for column in table.columns):
+        rows, order = f"unnest({arrays}) as r({names})", ""
+    return f"insert into {table.name} ({names}) select {names} from {rows} {order}"  # noqa: S608
+
+
+@lru_cache(maxsize=256)
+def _together(statements: tuple[str, ...]) -> str:
+    """The statements as one, whose arguments are theirs one after the other."""
+    shifted, taken = [], 0
+    for statement in statements:
+        shifted.append(_shifted(statement, taken))
+        taken += max(int(place) for place in _PLACE.findall(statement))
+    *others, last = shifted
+    named = ", ".join(f"w{number} as ({one})" for number, one in enumerate(others))
     return f"with {named} {last}" if named else last
+
+
+def _shifted(statement: str, by: int) -> str:
+    """The statement with its arguments in later places."""
+    return _PLACE.sub(lambda place: f"${int(place[1]) + by}", statement)
 
 
 class NotCommitted(Exception):

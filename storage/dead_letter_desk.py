@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from storage import tables
 from storage.database import Transaction
 from storage.dead_letters import AccountSession
 from storage.headers import Headers, unpack
@@ -270,7 +271,7 @@ async def unpark(tx: Transaction, queue: AccountSession) -> int:
 async def write_up(tx: Transaction, acts: Collection[Act], now: datetime) -> None:
     """Note who did what, and why."""
     await tx.append(
-        "dead_letter_acts",
+        tables.dead_letter_acts,
         ("letter", "act", "actor", "because", "detail", "value", "acted_at"),
         [(act.letter, act.act, act.actor, act.because, act.detail, act.value, now) for act in acts],
     )

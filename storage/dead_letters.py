@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from storage import tables
 from storage.database import Transaction
 from storage.headers import Headers, pack
 
@@ -45,7 +46,7 @@ async def save(tx: Transaction, letters: Iterable[DeadLetterRow], now: datetime)
     if not letters:
         return
     await tx.append(
-        "dead_letters",
+        tables.dead_letters,
         (
             "id", "reason", "detail", "topic", "partition", "offset", "key", "headers", "value",
             "account_id", "session_id", "command_id", "recorded_at",
@@ -77,19 +78,23 @@ async def save(tx: Transaction, letters: Iterable[DeadLetterRow], now: datetime)
     )
 
 
+PARKED = """
+    select p.account_id, p.session_id
+    from parked_sessions p
+    join unnest($1::uuid[], $2::uuid[]) as s(account_id, session_id)
+        on p.account_id = s.account_id and p.session_id = s.session_id
+    order by p.account_id, p.session_id
+    for no key update of p
+"""
+"""Those that are parked among the sessions of accounts that $1 and $2 name, locked."""
+
+
 async def lock_parked(tx: Transaction, sessions: Collection[AccountSession]) -> set[AccountSession]:
     """Lock and return those of the sessions that are parked; replaying takes the same lock."""
     if not sessions:
         return set()
     rows = await tx.fetch(
-        """
-        select p.account_id::text, p.session_id::text
-        from parked_sessions p
-        join unnest($1::uuid[], $2::uuid[]) as s(account_id, session_id)
-            on p.account_id = s.account_id and p.session_id = s.session_id
-        order by p.account_id, p.session_id
-        for no key update of p
-        """,
+        f"select account_id::text, session_id::text from ({PARKED}) parked",  # noqa: S608
         [account_id for account_id, _ in sessions],
         [session_id for _, session_id in sessions],
     )

@@ -35,7 +35,7 @@ from domain.tickets import Ticket, TicketKind
 from storage import drafts, people, search, sessions, tickets, walkables, walks
 from storage.database import Transaction
 from storage.drafts import AccountTopic
-from storage.people import AccountCategory
+from storage.people import Account, AccountCategory
 from storage.tickets import AccountTicket
 from storage.walkables import AccountFlow, AccountFlowVersion
 
@@ -48,8 +48,7 @@ class Facts:
     ``stored`` stays as it was read; ``taken`` are ids of other sessions that are in use.
     """
 
-    accounts: set[str] = field(default_factory=set)
-    intake_actors: dict[str, str] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
     sessions: dict[str, Born] = field(default_factory=dict)
     stored_sessions: frozenset[str] = frozenset()
     taken: set[str] = field(default_factory=set)
@@ -99,8 +98,11 @@ async def lock(
     ``others`` are sessions that are only looked at.
     """
     facts = Facts()
-    accounts = {command.account_id for command in commands} | {one.account_id for one in news}
-    await _lock_accounts(tx, facts, accounts)
+    facts.accounts, facts.users = await people.lock_accounts(
+        tx,
+        {command.account_id for command in commands} | {one.account_id for one in news},
+        {command.actor_id for command in commands if command.actor_id is not None},
+    )
     facts.sessions = await sessions.lock(tx, {command.session_id for command in commands})
     if looked_at := set(others) - facts.sessions.keys():
         facts.sessions |= await sessions.read(tx, looked_at)
@@ -110,24 +112,11 @@ async def lock(
     facts.stored_drafts = dict(facts.drafts)
     facts.proposals = await walkables.lock_proposals(tx, _proposals(facts, commands))
     await _read_knowledge(tx, facts, commands)
-    await _read_people(tx, facts, commands)
+    await _read_recipients(tx, facts, commands)
     facts.walks = await walks.read(tx, _told_of(facts, commands))
     facts.stored_sessions = frozenset(facts.sessions)
     facts.stored_tickets = dict(facts.tickets)
     return facts
-
-
-async def _lock_accounts(tx: Transaction, facts: Facts, account_ids: Collection[str]) -> None:
-    """Keep the accounts from being deleted; share them with every other batch."""
-    rows = await tx.fetch(
-        """
-        select id::text, policy->>'intake_actor_id' from accounts
-        where id = any($1::uuid[]) order by id for key share
-        """,
-        list(account_ids),
-    )
-    facts.accounts = {account_id for account_id, _ in rows}
-    facts.intake_actors = {account_id: actor for account_id, actor in rows if actor is not None}
 
 
 async def _read_walked(tx: Transaction, facts: Facts, commands: Iterable[Command]) -> None:
@@ -174,8 +163,7 @@ async def _lock_tickets(
     }
     await tickets.make_known(tx, wanted)
     facts.tickets = await tickets.lock(tx, wanted | ours)
-    facts.active = await tickets.active_sessions(tx, wanted)
-    facts.previous = await tickets.last_sessions(tx, wanted)
+    facts.active, facts.previous = await tickets.active_and_last_sessions(tx, wanted)
 
 
 def _proposals(facts: Facts, commands: Iterable[Command]) -> set[str]:
@@ -219,6 +207,7 @@ async def _read_knowledge(tx: Transaction, facts: Facts, commands: Collection[Co
             for session in facts.sessions.values()
             if session.origin.flow_id is not None and session.origin.flow_version is not None
         },
+        {account_id: account.row for account_id, account in facts.accounts.items()},
     )
     facts.candidates = await search.find(
         tx,
@@ -253,11 +242,8 @@ def _begin_walks(facts: Facts, commands: Iterable[Command]) -> None:
                 facts.proposals.setdefault((account_id, one.id), Walkable(one.flow))
 
 
-async def _read_people(tx: Transaction, facts: Facts, commands: Collection[Command]) -> None:
-    """Who acts, and who is told."""
-    facts.users = await people.users(
-        tx, {command.actor_id for command in commands if command.actor_id is not None}
-    )
+async def _read_recipients(tx: Transaction, facts: Facts, commands: Collection[Command]) -> None:
+    """Who is told."""
     told: set[AccountCategory] = set()
     for command in commands:
         session = facts.session(command.session_id)

@@ -6,11 +6,13 @@ runs again, now with that id known. Inserting the ids first and their answers la
 every row twice.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from storage import tables
 from storage.database import Transaction
+from storage.dead_letters import PARKED, AccountSession
 
 
 class Claim(NamedTuple):
@@ -23,22 +25,52 @@ class Claim(NamedTuple):
     reply: bytes | None
 
 
+_CLAIMS = "select command_id, account_id, session_id, digest, reply from inbox"
+_TEXTS = "command_id::text, account_id::text, session_id::text, digest, reply"
+
+
 async def known(tx: Transaction, command_ids: Sequence[str]) -> dict[str, Claim]:
     """The claims that exist among ``command_ids``."""
     rows = await tx.fetch(
-        """
-        select command_id::text, account_id::text, session_id::text, digest, reply
-        from inbox where command_id = any($1::uuid[])
-        """,
+        f"select {_TEXTS} from ({_CLAIMS} where command_id = any($1::uuid[])) claims",  # noqa: S608
         command_ids,
     )
-    return {row["command_id"]: Claim(*row) for row in rows}
+    return {row[0]: Claim(*row) for row in rows}
+
+
+async def known_and_parked(
+    tx: Transaction, command_ids: Sequence[str], sessions: Collection[AccountSession]
+) -> tuple[dict[str, Claim], set[AccountSession]]:
+    """The claims that exist, and which sessions are parked: those are locked.
+
+    Whoever held a lock before us, to replay, may have answered commands meanwhile: claims that
+    seem to have no answer are read again.
+    """
+    rows = await tx.fetch(
+        f"""
+        with parked as materialized ({PARKED})
+        select {_TEXTS} from (
+            select null::uuid as command_id, account_id, session_id,
+                null::bytea as digest, null::bytea as reply
+            from parked
+            union all
+            {_CLAIMS} where command_id = any($3::uuid[])
+        ) claims
+        """,  # noqa: S608 - our own texts
+        [account_id for account_id, _ in sessions],
+        [session_id for _, session_id in sessions],
+        command_ids,
+    )
+    claims = {row[0]: Claim(*row) for row in rows if row[0] is not None}
+    parked = {(row[1], row[2]) for row in rows if row[0] is None}
+    unanswered = [claim.command_id for claim in claims.values() if claim.reply is None]
+    return claims | await known(tx, unanswered) if unanswered else claims, parked
 
 
 async def save(tx: Transaction, claims: Iterable[Claim], now: datetime) -> None:
     """Write new claims. Fails with a unique violation where one exists by now."""
     await tx.append(
-        "inbox",
+        tables.inbox,
         ("command_id", "account_id", "session_id", "digest", "reply", "recorded_at"),
         # In one order everywhere, so that two transactions with the same ids meet at the first.
         [(*claim, now) for claim in sorted(claims)],
@@ -50,7 +82,8 @@ async def answer(tx: Transaction, claims: Iterable[Claim], now: datetime) -> Non
     claims = sorted(claims)
     if not claims:
         return
-    await tx.execute(
+    await tx.execute_later(
+        tables.inbox,
         """
         update inbox i set reply = s.reply, recorded_at = $3
         from unnest($1::uuid[], $2::bytea[]) as s(command_id, reply)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from asyncpg import Range
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from storage import tables
 from storage.database import Transaction, connect_by_key
 
 # The first rows by id come from the index as they are; nothing is read in order to be sorted.
@@ -114,7 +115,7 @@ async def stage(
     # No id may be drawn by a transaction that has none itself: see `Floor`.
     await tx.take_id()
     await tx.append(
-        "outbox",
+        tables.outbox,
         ("shard", "topic", "key", "headers", "value"),
         [
             (shard, message.topic, message.key, message.headers, message.value)

@@ -1,7 +1,8 @@
 """Users, and who is told about escalations."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
 from domain.people import Recipient, Role, User
 from storage.database import Transaction
@@ -9,19 +10,47 @@ from storage.database import Transaction
 AccountCategory = tuple[str, str]
 
 
+class Account(NamedTuple):
+    """An account as a batch needs it. ``row`` tells it from one that was deleted before it."""
+
+    intake_actor_id: str | None
+    row: str
+
+
+_USERS = """
+    select id::text, account_id::text, name, role, l1_coverage, deleted_at is not null
+    from users where id = any($1::uuid[])
+"""
+
+
+async def lock_accounts(
+    tx: Transaction, account_ids: Collection[str], user_ids: Collection[str]
+) -> tuple[dict[str, Account], dict[str, User]]:
+    """Keep accounts from being deleted, shared with every other batch; read them and `users`."""
+    rows = await tx.fetch(
+        f"""
+        with locked as materialized (
+            select id, policy->>'intake_actor_id' as actor, xmin from accounts
+            where id = any($2::uuid[]) order by id for key share
+        )
+        select id::text, actor, xmin::text, null as role, null::boolean, null::boolean from locked
+        union all ({_USERS})
+        """,  # noqa: S608 - our own texts
+        list(user_ids),
+        list(account_ids),
+    )
+    accounts = {row[0]: Account(row[1], row[2]) for row in rows if row["role"] is None}
+    return accounts, {row[0]: _user(row) for row in rows if row["role"] is not None}
+
+
 async def users(tx: Transaction, user_ids: Collection[str]) -> dict[str, User]:
     """The users that exist, deleted ones included, of whatever account."""
-    rows = await tx.fetch(
-        """
-        select id::text, account_id::text, name, role, l1_coverage, deleted_at is not null
-        from users where id = any($1::uuid[])
-        """,
-        list(user_ids),
-    )
-    return {
-        user_id: User(user_id, account_id, name, Role(role), coverage, deleted)
-        for user_id, account_id, name, role, coverage, deleted in rows
-    }
+    return {row[0]: _user(row) for row in await tx.fetch(_USERS, list(user_ids))}
+
+
+def _user(row: Sequence[Any]) -> User:
+    user_id, account_id, name, role, coverage, deleted = row
+    return User(user_id, account_id, name, Role(role), coverage, deleted)
 
 
 async def recipients(

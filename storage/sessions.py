@@ -26,7 +26,7 @@ from domain.sessions import (
     status,
 )
 from domain.tickets import TicketKind, TicketRef
-from storage import built_walks, walks
+from storage import built_walks, tables, walks
 from storage.database import Transaction
 
 _SESSION = """
@@ -124,7 +124,8 @@ async def update(tx: Transaction, changed: Sequence[Born]) -> None:
 
 
 async def _update(tx: Transaction, changed: Sequence[Born]) -> None:
-    await tx.execute(
+    await tx.execute_later(
+        tables.sessions,
         """
         update sessions s set
             ticket_kind = c.ticket_kind, ticket_id = c.ticket_id,
@@ -162,7 +163,7 @@ async def _update(tx: Transaction, changed: Sequence[Born]) -> None:
 async def insert(tx: Transaction, born: Sequence[Born]) -> None:
     """Write sessions that are new."""
     await tx.append(
-        "sessions",
+        tables.sessions,
         (*_ORIGIN, *_STATE),
         [(*_origin(session.origin), *_state(session)) for session in born],
     )
@@ -172,7 +173,8 @@ async def put_escalations(tx: Transaction, escalated: Sequence[tuple[Escalated, 
     """Write where escalations stand, new ones included, and when they last moved."""
     if not escalated:
         return
-    await tx.execute(
+    await tx.execute_later(
+        tables.escalations,
         """
         insert into escalations as e (
             session_id, account_id, escalated_by, last_activity_at, status, claimed_by,
@@ -203,7 +205,7 @@ async def put_escalations(tx: Transaction, escalated: Sequence[tuple[Escalated, 
 async def add_audit(tx: Transaction, entries: Iterable[AuditEntry], now: datetime) -> None:
     """Append to the audit trail."""
     await tx.append(
-        "audit_log",
+        tables.audit_log,
         (
             "account_id", "session_id", "command_id", "actor_id", "actor_name", "acting_as",
             "action", "details", "recorded_at",

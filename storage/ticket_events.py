@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
+from storage import tables
 from storage.database import Transaction
 
 Heard = tuple[str, str, str]
@@ -29,7 +30,7 @@ async def heard(tx: Transaction, events: Collection[Heard]) -> set[Heard]:
 async def save(tx: Transaction, events: Iterable[Heard], now: datetime) -> None:
     """Remember events. Fails with a unique violation where another transaction was first."""
     await tx.append(
-        "ticket_events_heard",
+        tables.ticket_events_heard,
         ("account_id", "provider", "event_id", "recorded_at"),
         [(*event, now) for event in sorted(set(events))],
     )

@@ -7,6 +7,7 @@ that closes the ticket at the same time.
 from collections.abc import Collection, Mapping
 
 from domain.tickets import Ticket, TicketKind, TicketRef, TicketStatus
+from storage import tables
 from storage.database import Transaction
 
 AccountTicket = tuple[str, TicketRef]
@@ -53,36 +54,24 @@ async def lock(tx: Transaction, tickets: Collection[AccountTicket]) -> dict[Acco
     return found
 
 
-async def active_sessions(
+async def active_and_last_sessions(
     tx: Transaction, tickets: Collection[AccountTicket]
-) -> dict[AccountTicket, str]:
-    """The session that is active on each ticket, where one is."""
+) -> tuple[dict[AccountTicket, str], dict[AccountTicket, str]]:
+    """The session that is active on each ticket, where one is; the last, where it was reopened."""
     if not tickets:
-        return {}
+        return {}, {}
     rows = await tx.fetch(
         """
-        select s.account_id::text, s.ticket_kind, s.ticket_id, s.id::text
-        from sessions s
-        join unnest($1::uuid[], $2::text[], $3::text[]) as t(account_id, kind, id)
+        with asked as (
+            select * from unnest($1::uuid[], $2::text[], $3::text[]) as s(account_id, kind, id)
+        )
+        select true as active, s.account_id::text, s.ticket_kind, s.ticket_id, s.id::text
+        from asked t join sessions s
             on s.account_id = t.account_id and s.ticket_kind = t.kind and s.ticket_id = t.id
         where s.status = 'active'
-        """,
-        *_columns(tickets),
-    )
-    return {(row[0], TicketRef(TicketKind(row[1]), row[2])): row[3] for row in rows}
-
-
-async def last_sessions(
-    tx: Transaction, tickets: Collection[AccountTicket]
-) -> dict[AccountTicket, str]:
-    """The last session on each ticket that was reopened."""
-    if not tickets:
-        return {}
-    rows = await tx.fetch(
-        """
-        select t.account_id::text, t.kind, t.id, last.id::text
-        from tickets t
-        join unnest($1::uuid[], $2::text[], $3::text[]) as s(account_id, kind, id)
+        union all
+        select false, t.account_id::text, t.kind, t.id, last.id::text
+        from asked s join tickets t
             on t.account_id = s.account_id and t.kind = s.kind and t.id = s.id
         cross join lateral (
             select x.id from sessions x
@@ -94,14 +83,20 @@ async def last_sessions(
         """,
         *_columns(tickets),
     )
-    return {(row[0], TicketRef(TicketKind(row[1]), row[2])): row[3] for row in rows}
+    active: dict[AccountTicket, str] = {}
+    last: dict[AccountTicket, str] = {}
+    for is_active, account_id, kind, ticket_id, session_id in rows:
+        ticket = account_id, TicketRef(TicketKind(kind), ticket_id)
+        (active if is_active else last)[ticket] = session_id
+    return active, last
 
 
 async def update(tx: Transaction, tickets: Mapping[AccountTicket, Ticket]) -> None:
     """Write what became of tickets that are known."""
     if not tickets:
         return
-    await tx.execute(
+    await tx.execute_later(
+        tables.tickets,
         """
         update tickets t set
             status = c.status, title = c.title, resolution_notes = c.resolution_notes,

@@ -2,11 +2,16 @@
 
 import json
 from collections.abc import Collection, Mapping
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
+
+import asyncpg
 
 from domain.context import Walkable
 from domain.flows import Action, Article, EscalateEnd, Flow, Node, Option, Question, ResolveEnd
+from storage import tables
 from storage.database import Transaction
 
 AccountFlow = tuple[str, str]
@@ -30,12 +35,35 @@ async def newest(tx: Transaction, flow_ids: Collection[str]) -> dict[AccountFlow
     return {(row[0], row[1]): Walkable(parse_flow(row[3], row[4]), row[2]) for row in rows}
 
 
+# By connection: one that was lost may have been to a server that went back in time.
+_remembered: WeakKeyDictionary[asyncpg.Connection, dict[tuple[str, AccountFlowVersion], Walkable]]
+_remembered = WeakKeyDictionary()
+_MOST_REMEMBERED = 1_000
+
+
 async def pinned(
+    tx: Transaction, versions: AbstractSet[AccountFlowVersion], accounts: Mapping[str, str]
+) -> dict[AccountFlowVersion, Walkable]:
+    """The versions that sessions walk, archived or not.
+
+    A version never changes, so that a connection remembers those that it read. It lasts as long as
+    its account does: ``accounts`` tell rows of accounts from others that had the same id.
+    """
+    remembered = _remembered.setdefault(tx.driver, {})
+    names = {one: (accounts[one[0]], one) for one in versions if one[0] in accounts}
+    found = {one: remembered[name] for one, name in names.items() if name in remembered}
+    if missing := versions - found.keys():
+        read = await _read_versions(tx, missing)
+        if len(remembered) + len(read) > _MOST_REMEMBERED:
+            remembered.clear()
+        remembered |= {names[one]: walkable for one, walkable in read.items() if one in names}
+        found |= read
+    return found
+
+
+async def _read_versions(
     tx: Transaction, versions: Collection[AccountFlowVersion]
 ) -> dict[AccountFlowVersion, Walkable]:
-    """The versions that sessions walk, archived or not."""
-    if not versions:
-        return {}
     rows = await tx.fetch(
         """
         select v.account_id::text, v.flow_id::text, v.version, v.start, v.nodes::text
@@ -70,7 +98,8 @@ async def validate_proposals(tx: Transaction, proposal_ids: Collection[str]) -> 
     """Mark proposals as validated by the outcome of a session that walked them."""
     if not proposal_ids:
         return
-    await tx.execute(
+    await tx.execute_later(
+        tables.flow_proposals,
         """
         update flow_proposals set validated_by_outcome = true
         where id = any($1::uuid[]) and not validated_by_outcome

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from domain.events import StepRecorded
 from domain.history import Walk
+from storage import tables
 from storage.database import Transaction
 
 
@@ -68,7 +69,7 @@ async def walked(
 async def add_steps(tx: Transaction, steps: Iterable[tuple[str, StepRecorded]]) -> None:
     """Append steps to the walks of the sessions they come with."""
     await tx.append(
-        "walk_steps",
+        tables.walk_steps,
         (
             "session_id", "position", "node_id", "question", "option_id", "answer", "note",
             "recorded_at",
@@ -87,7 +88,8 @@ async def put_notes(tx: Transaction, notes: Mapping[str, str]) -> None:
     """Replace the notes of sessions, given as JSON text by session id."""
     if not notes:
         return
-    await tx.execute(
+    await tx.execute_later(
+        tables.session_notes,
         """
         insert into session_notes (session_id, notes)
         select * from unnest($1::uuid[], $2::text[]::json[]) as n(session_id, notes)

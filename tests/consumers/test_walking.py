@@ -1,11 +1,14 @@
 """What a client is shown of a walk, whether its commands come in one batch or one by one."""
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
+from firstline import accounts
 from tests.builders import ACME, FLOW
-from tests.consumers.desk import Desk
+from tests.consumers.desk import Desk, load_catalogue
 from tests.consumers.wire import Json, command, new_id
 
 NODES = {
@@ -93,7 +96,29 @@ async def test_a_walk_stays_at_the_version_that_it_began_with(desk: Desk) -> Non
     assert (reply["outcome"], reply["node"]) == ("accepted", SHOWN[1])
 
 
-async def author(desk: Desk, version: int = 2, start: str = "n1") -> None:
+async def test_an_account_that_was_deleted_and_loaded_anew_walks_its_new_flows(
+    desk: Desk, database_url: str, tmp_path: Path
+) -> None:
+    await author(desk)
+    await walk_to_the_second_node(desk)
+    await accounts.delete(database_url, ACME)
+    await load_catalogue(tmp_path, database_url)
+    await author(desk, nodes=NODES | {"n2": {"type": "action", "text": "Wait.", "next": "done"}})
+    assert (await walk_to_the_second_node(desk))["text"] == "Wait."
+
+
+async def walk_to_the_second_node(desk: Desk) -> Json:
+    """Answer the first node in a batch of its own; return the second, as it is shown."""
+    session = {"session_id": new_id()}
+    await desk.apply(command("start_flow", command_id=new_id(), **session))
+    await desk.apply(command("record_step", command_id=new_id(), **session, option_id="y"))
+    node: Json = (await desk.replies())[-1]["node"]
+    return node
+
+
+async def author(
+    desk: Desk, version: int = 2, start: str = "n1", nodes: Mapping[str, object] = NODES
+) -> None:
     """Give the flow another version."""
     await desk.connection.execute(
         """
@@ -104,5 +129,5 @@ async def author(desk: Desk, version: int = 2, start: str = "n1") -> None:
         FLOW,
         version,
         start,
-        json.dumps(NODES),
+        json.dumps(nodes),
     )

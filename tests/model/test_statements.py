@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import Table
 
 from consumers.apply import apply_batch
 from domain.commands import Command, Start
@@ -76,7 +77,8 @@ STORIES: dict[str, tuple[Sequence[Build], Sequence[Build]]] = {
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every statement that a transaction sends from now on; rows appended by their table."""
     sent: list[str] = []
-    fetch, execute, append = Transaction.fetch, Transaction.execute, Transaction.append
+    fetch, execute = Transaction.fetch, Transaction.execute
+    append, execute_later = Transaction.append, Transaction.execute_later
 
     async def counted_fetch(tx: Transaction, sql: str, *arguments: object) -> object:
         sent.append(sql)
@@ -86,16 +88,22 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         sent.append(sql)
         await execute(tx, sql, *arguments)
 
+    async def counted_later(tx: Transaction, table: Table, sql: str, *arguments: object) -> None:
+        sent.append(table.name)
+        await execute_later(tx, table, sql, *arguments)
+
     async def counted_append(
-        tx: Transaction, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+        tx: Transaction, table: Table, columns: tuple[str, ...], rows: Sequence[Sequence[object]]
     ) -> None:
-        if rows:
-            sent.append(table)
+        before = len(sent)
         await append(tx, table, columns, rows)
+        if rows and len(sent) == before:
+            sent.append(table.name)
 
     monkeypatch.setattr(Transaction, "fetch", counted_fetch)
     monkeypatch.setattr(Transaction, "execute", counted_execute)
     monkeypatch.setattr(Transaction, "append", counted_append)
+    monkeypatch.setattr(Transaction, "execute_later", counted_later)
     return sent
 
 
@@ -104,7 +112,7 @@ def test_a_thousand_commands_take_the_statements_of_one(
     bench: Bench, statements: list[str], before: Sequence[Build], then: Sequence[Build]
 ) -> None:
     taken = []
-    for sessions in SIZES:
+    for sessions in (1, *SIZES):  # at first, what is remembered is read
         bench.clear()
         bench.run(bench.connection.executemany(_KEEP, [(ticket(n).id,) for n in range(sessions)]))
         earlier = written(before, sessions, start=1)
@@ -113,8 +121,8 @@ def test_a_thousand_commands_take_the_statements_of_one(
         apply(bench, written(then, sessions, start=1 + len(earlier)))
         taken.append(list(statements))
         assert accepted(bench) == len([*before, *then]) * sessions
-    assert taken[0]
-    assert taken == [taken[0]] * len(SIZES)
+    assert taken[1]
+    assert taken[1:] == [taken[1]] * len(SIZES)
 
 
 def test_a_refusal_takes_a_dozen_statements_at_most(bench: Bench, statements: list[str]) -> None:
