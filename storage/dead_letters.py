@@ -80,11 +80,14 @@ async def save(tx: Transaction, letters: Iterable[DeadLetterRow], now: datetime)
 
 PARKED = """
     select p.account_id, p.session_id
-    from parked_sessions p
-    join unnest($1::uuid[], $2::uuid[]) as s(account_id, session_id)
-        on p.account_id = s.account_id and p.session_id = s.session_id
-    order by p.account_id, p.session_id
-    for no key update of p
+    from (
+        select * from unnest($1::uuid[], $2::uuid[]) as s(account_id, session_id)
+        order by account_id, session_id
+    ) s cross join lateral (
+        select * from parked_sessions p
+        where p.account_id = s.account_id and p.session_id = s.session_id
+        for no key update
+    ) p
 """
 """Those that are parked among the sessions of accounts that $1 and $2 name, locked."""
 

@@ -16,11 +16,14 @@ async def heard(tx: Transaction, events: Collection[Heard]) -> set[Heard]:
         return set()
     rows = await tx.fetch(
         """
-        select h.account_id::text, h.provider, h.event_id
-        from ticket_events_heard h
-        join unnest($1::uuid[], $2::text[], $3::text[]) as s(account_id, provider, event_id)
-            on h.account_id = s.account_id and h.provider = s.provider
-            and h.event_id = s.event_id
+        select s.account_id::text, s.provider, s.event_id
+        from unnest($1::uuid[], $2::text[], $3::text[]) as s(account_id, provider, event_id)
+        cross join lateral (
+            select from ticket_events_heard h
+            where h.account_id = s.account_id and h.provider = s.provider
+                and h.event_id = s.event_id
+            limit 1
+        ) h
         """,
         *zip(*events, strict=True),
     )

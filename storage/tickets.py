@@ -39,11 +39,14 @@ async def lock(tx: Transaction, tickets: Collection[AccountTicket]) -> dict[Acco
         """
         select t.account_id::text, t.kind, t.id, t.status, t.title, t.resolution_notes,
             t.psa_status, t.priority, t.owner, t.url, t.updated_at, t.closed_at, t.reopened_at
-        from tickets t
-        join unnest($1::uuid[], $2::text[], $3::text[]) as s(account_id, kind, id)
-            on t.account_id = s.account_id and t.kind = s.kind and t.id = s.id
-        order by t.account_id, t.kind, t.id
-        for no key update of t
+        from (
+            select * from unnest($1::uuid[], $2::text[], $3::text[]) as s(account_id, kind, id)
+            order by account_id, kind, id
+        ) s cross join lateral (
+            select * from tickets t
+            where t.account_id = s.account_id and t.kind = s.kind and t.id = s.id
+            for no key update
+        ) t
         """,
         *_columns(tickets),
     )
@@ -65,21 +68,26 @@ async def active_and_last_sessions(
         with asked as (
             select * from unnest($1::uuid[], $2::text[], $3::text[]) as s(account_id, kind, id)
         )
-        select true as active, s.account_id::text, s.ticket_kind, s.ticket_id, s.id::text
-        from asked t join sessions s
-            on s.account_id = t.account_id and s.ticket_kind = t.kind and s.ticket_id = t.id
-        where s.status = 'active'
+        select true as active, t.account_id::text, t.kind, t.id, active.id::text
+        from asked t cross join lateral (
+            select s.id from sessions s
+            where s.account_id = t.account_id and s.ticket_kind = t.kind and s.ticket_id = t.id
+                and s.status = 'active'
+            limit 1
+        ) active
         union all
         select false, t.account_id::text, t.kind, t.id, last.id::text
-        from asked s join tickets t
-            on t.account_id = s.account_id and t.kind = s.kind and t.id = s.id
-        cross join lateral (
-            select x.id from sessions x
-            where x.account_id = t.account_id and x.ticket_kind = t.kind and x.ticket_id = t.id
-            order by x.started_at desc, x.id desc
+        from asked t cross join lateral (
+            select from tickets known
+            where known.account_id = t.account_id and known.kind = t.kind and known.id = t.id
+                and known.reopened_at is not null
+            limit 1
+        ) reopened cross join lateral (
+            select s.id from sessions s
+            where s.account_id = t.account_id and s.ticket_kind = t.kind and s.ticket_id = t.id
+            order by s.started_at desc, s.id desc
             limit 1
         ) last
-        where t.reopened_at is not null
         """,
         *_columns(tickets),
     )
