@@ -164,8 +164,8 @@ OPERATOR = {
     "dead_letter_acts": {"select", "insert"},
     "parked_sessions": {"select", "delete"},
 }
-"""On whole tables. What replaying and discarding come to is tried as this role, too, in
-tests/consumers/test_dead_letter_desk.py."""
+"""On whole tables. What replaying and discarding come to is tried as this role, too: `operator` in
+tests/consumers/conftest.py."""
 
 
 async def test_the_operator_has_just_the_rights_that_dead_letters_take(

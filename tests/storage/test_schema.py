@@ -1,31 +1,35 @@
-"""The schema in a real Postgres: what it refuses, and that the tables are declared as it is."""
+"""What the schema refuses, in a real Postgres."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 import asyncpg
 import pytest
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from firstline import migrate
-from storage.database import DIALECT, dialling
-from storage.tables import metadata
-
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ACME = "00000000-0000-4000-8000-00000000000a"
-GLOBEX = "00000000-0000-4000-8000-00000000000b"
-TECH = "00000000-0000-4000-8000-000000000001"
-ENGINEER = "00000000-0000-4000-8000-000000000002"
-GLOBEX_TECH = "00000000-0000-4000-8000-000000000003"
-FLOW = "00000000-0000-4000-8000-000000000011"
-PROPOSAL = "00000000-0000-4000-8000-000000000012"
-GLOBEX_FLOW = "00000000-0000-4000-8000-000000000013"
-TICKET = "00000000-0000-4000-8000-000000000021"
-SESSION = "00000000-0000-4000-8000-000000000031"
-OTHER_SESSION = "00000000-0000-4000-8000-000000000032"
-COMMAND = "00000000-0000-4000-8000-000000000041"
+from tests.storage.rows import (
+    ACME,
+    COMMAND,
+    ENGINEER,
+    FLOW,
+    GLOBEX,
+    GLOBEX_FLOW,
+    GLOBEX_TECH,
+    NOW,
+    OTHER_SESSION,
+    PROPOSAL,
+    SESSION,
+    TECH,
+    TICKET,
+    a_dead_letter,
+    a_session,
+    a_step,
+    a_ticket_event,
+    a_user,
+    an_account_audit,
+    an_audit,
+    an_escalation,
+    insert,
+    refusal,
+)
 
 TARGETS: dict[str, dict[str, object]] = {
     "flow": {"flow_id": FLOW, "flow_version": 1},
@@ -39,94 +43,6 @@ OUTCOMES: dict[str, dict[str, object]] = {
     "escalated": {"ended_at": NOW, "reason_category": "network"},
     "abandoned": {"ended_at": NOW},
 }
-
-
-@pytest.fixture
-async def tx(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to a database that holds two accounts with somebody and something to walk."""
-    connection = await asyncpg.connect(database_url)
-    await connection.set_type_codec(
-        "json", schema="pg_catalog", encoder=json.dumps, decoder=json.loads
-    )
-    for account, user, flow in ((ACME, TECH, FLOW), (GLOBEX, GLOBEX_TECH, GLOBEX_FLOW)):
-        await insert(connection, "accounts", id=account, name="Acme")
-        await insert(connection, "users", **a_user(id=user, account_id=account))
-        await insert(connection, "flows", id=flow, account_id=account)
-        await insert(connection, "flow_versions", **a_version(flow_id=flow, account_id=account))
-    await insert(connection, "users", **a_user(id=ENGINEER, role="engineer"))
-    await insert(connection, "flow_proposals", **a_proposal())
-    yield connection
-    await connection.close()
-
-
-# -- one schema, told twice ------------------------------------------------------------------
-
-
-async def test_the_declared_tables_are_those_that_the_migrations_make(database_url: str) -> None:
-    migrated = await described(database_url)
-    await migrate.downgrade(database_url, "base")
-    engine = create_async_engine(DIALECT, async_creator=dialling(database_url))
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    await engine.dispose()
-    declared = await described(database_url)
-    views = {line for line in migrated if line[0] == "view"}
-    assert {line[1] for line in views} == {
-        *("session_walks", "flow_outcomes", "proposal_outcomes", "ended_sessions"),
-        *("weekly_first_level_resolution", "weekly_escalation", "weekly_time_to_outcome"),
-        *("weekly_steps_to_outcome", "weekly_abandonment", "weekly_reopening", "weekly_flow_hits"),
-        "node_usage_by_account_and_day",
-    }
-    assert declared == migrated - views
-
-
-async def test_up_and_down_and_up_again_leaves_the_same_schema(database_url: str) -> None:
-    before = await described(database_url)
-    await migrate.downgrade(database_url, "base")
-    assert await described(database_url) == set()
-    assert await migrate.current(database_url) is None
-    applied = await migrate.migrate(database_url)
-    assert applied[0] == "0001"
-    assert await migrate.current(database_url) == applied[-1]
-    assert await described(database_url) == before
-
-
-async def test_an_intent_that_is_open_keeps_its_rows_down_and_up_again(database_url: str) -> None:
-    connection = await asyncpg.connect(database_url)
-    await connection.execute(
-        """
-        insert into relay_shards (shard, number, settled, row_ids, settled_ids)
-        values (0, 1, 0, '{[3,6),[9,10)}', null), (1, 7, 7, null, '{[1,3)}')
-        """
-    )
-    before = await connection.fetch("select * from relay_shards order by shard")
-    await migrate.downgrade(database_url, "0008")
-    assert await connection.fetch(
-        "select row_ids, settled_ids from relay_shards order by shard"
-    ) == [([3, 4, 5, 9], None), (None, [1, 2])]
-    assert await migrate.migrate(database_url) == ["0009"]
-    assert await connection.fetch("select * from relay_shards order by shard") == before
-    await connection.close()
-
-
-async def test_a_migrated_database_is_left_alone(database_url: str) -> None:
-    before = await migrate.current(database_url)
-    assert await migrate.migrate(database_url) == []
-    assert await migrate.current(database_url) == before
-
-
-async def test_of_two_migrations_at_once_one_finds_nothing_to_do(database_url: str) -> None:
-    await migrate.downgrade(database_url, "base")
-    applied = await asyncio.gather(migrate.migrate(database_url), migrate.migrate(database_url))
-    assert sorted(map(bool, applied)) == [False, True]
-
-
-async def test_a_database_newer_than_the_program_is_refused(
-    database_url: str, tx: asyncpg.Connection
-) -> None:
-    await tx.execute("update alembic_version set version_num = '9999'")
-    with pytest.raises(migrate.UnknownRevision, match="9999"):
-        await migrate.migrate(database_url)
 
 
 # -- kinds and statuses ----------------------------------------------------------------------
@@ -481,126 +397,6 @@ async def test_notes_are_an_array_of_at_most_256_kib(tx: asyncpg.Connection) -> 
     await insert(tx, "session_notes", session_id=SESSION, notes=[filling])
 
 
-# -- builders --------------------------------------------------------------------------------
-
-
-def a_user(**more: object) -> dict[str, object]:
-    user = {"account_id": ACME, "name": "Terry", "email": "t@acme.example", "role": "l1_tech"}
-    return user | more
-
-
-def a_version(**more: object) -> dict[str, object]:
-    version: dict[str, object] = {"version": 1, "title": "Mail", "start": "n1", "nodes": "{}"}
-    return version | more
-
-
-def a_proposal(**more: object) -> dict[str, object]:
-    proposal: dict[str, object] = {"id": PROPOSAL, "account_id": ACME, "title": "Mail"}
-    return proposal | {"start": "n1", "nodes": "{}"} | more
-
-
-def a_session(**more: object) -> dict[str, object]:
-    session: dict[str, object] = {
-        "id": SESSION,
-        "account_id": ACME,
-        "created_by": TECH,
-        "ticket_kind": "psa",
-        "ticket_id": "10045",
-        "kind": "adhoc",
-        "status": "active",
-        "version": 1,
-        "steps": 0,
-        "started_at": NOW,
-        "last_activity_at": NOW,
-    }
-    return session | more
-
-
-def a_step(position: int, **more: object) -> dict[str, object]:
-    step: dict[str, object] = {
-        "session_id": SESSION,
-        "position": position,
-        "node_id": "n1",
-        "question": "Does it open?",
-        "answer": "No.",
-        "recorded_at": NOW,
-    }
-    return step | more
-
-
-def an_escalation(**more: object) -> dict[str, object]:
-    escalation: dict[str, object] = {
-        "session_id": SESSION,
-        "account_id": ACME,
-        "status": "open",
-        "escalated_by": TECH,
-        "last_activity_at": NOW,
-        "moved_at": NOW,
-    }
-    return escalation | more
-
-
-def an_audit(**more: object) -> dict[str, object]:
-    audit: dict[str, object] = {
-        "account_id": ACME,
-        "session_id": SESSION,
-        "command_id": COMMAND,
-        "actor_id": TECH,
-        "actor_name": "Terry",
-        "action": "session.resolve",
-        "details": "{}",
-        "recorded_at": NOW,
-    }
-    return audit | more
-
-
-def an_account_audit(**more: object) -> dict[str, object]:
-    audit: dict[str, object] = {
-        "account_id": ACME,
-        "actor_id": TECH,
-        "actor_name": "Terry",
-        "action": "categories.set",
-        "details": "{}",
-        "recorded_at": NOW,
-    }
-    return audit | more
-
-
-def a_ticket_event(**more: object) -> dict[str, object]:
-    heard = {"account_id": ACME, "provider": "connectwise", "event_id": "7781-3"}
-    return heard | {"recorded_at": NOW} | more
-
-
-def a_dead_letter(**more: object) -> dict[str, object]:
-    dead: dict[str, object] = {
-        "id": COMMAND,
-        "reason": "unreadable",
-        "detail": "Not JSON.",
-        "topic": "firstline.commands.chat",
-        "partition": 0,
-        "offset": 7,
-        "headers": b"",
-        "recorded_at": NOW,
-    }
-    return dead | more
-
-
-async def insert(connection: asyncpg.Connection, table: str, **row: object) -> None:
-    columns = ", ".join(f'"{column}"' for column in row)
-    places = ", ".join(f"${number}" for number in range(1, len(row) + 1))
-    await connection.execute(
-        f'insert into "{table}" ({columns}) values ({places})',
-        *row.values(),
-    )
-
-
-async def refusal(connection: asyncpg.Connection, table: str, **row: object) -> str:
-    """The name of the constraint that refuses the row."""
-    with pytest.raises(asyncpg.IntegrityConstraintViolationError) as refused:
-        await insert(connection, table, **row)
-    return str(refused.value.constraint_name)
-
-
 async def tables_of_accounts(connection: asyncpg.Connection) -> list[str]:
     """The tables from which foreign keys lead to an account, over however many others."""
     rows = await connection.fetch(
@@ -616,44 +412,3 @@ async def tables_of_accounts(connection: asyncpg.Connection) -> list[str]:
         """
     )
     return [row["name"] for row in rows]
-
-
-async def described(database_url: str) -> set[tuple[str, str, str]]:
-    """Everything that the catalogues of Postgres say of the schema: kind, name, definition."""
-    connection = await asyncpg.connect(database_url)
-    try:
-        rows = await connection.fetch(
-            """
-            select 'table' as kind, c.relname as name,
-                concat_ws(' ', c.relpersistence, c.reloptions::text) as definition
-            from pg_class c where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace
-            union all
-            select 'column', format('%s.%s', c.relname, a.attname), concat_ws(' ',
-                row_number() over (partition by c.oid order by a.attnum),
-                format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attcollation,
-                a.attidentity, a.attgenerated, pg_get_expr(d.adbin, d.adrelid))
-            from pg_attribute a
-            join pg_class c on c.oid = a.attrelid
-            left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-            where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace
-                and a.attnum > 0 and not a.attisdropped
-            union all
-            -- not null is told with the columns; newer versions list it here as well
-            select 'constraint', format('%s.%s', conrelid::regclass, conname),
-                concat_ws(' ', pg_get_constraintdef(oid), condeferrable, convalidated)
-            from pg_constraint
-            where connamespace = 'public'::regnamespace and contype <> 'n'
-            union all
-            select 'index', indexname, indexdef from pg_indexes where schemaname = 'public'
-            union all
-            select 'sequence', sequencename,
-                concat_ws(' ', data_type, start_value, increment_by, cache_size, cycle)
-            from pg_sequences where schemaname = 'public'
-            union all
-            select 'view', viewname, definition from pg_views where schemaname = 'public'
-            """
-        )
-    finally:
-        await connection.close()
-    # Alembic's own table comes first and stays to the end.
-    return {tuple(row) for row in rows if "alembic_version" not in row["name"]}
