@@ -21,7 +21,7 @@ class Sizes:
 
 
 FULL = Sizes(
-    rounds=3,
+    rounds=5,
     commands=100_000,
     naive_commands=2_000,
     queued_commands=3_000,

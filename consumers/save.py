@@ -1,4 +1,4 @@
-"""Writing what a batch came to: at most one statement a table, and messages into the outbox."""
+"""Writing what a batch came to, a statement a table or so, and messages into the outbox."""
 
 from datetime import datetime
 

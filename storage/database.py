@@ -138,7 +138,7 @@ class _PutOff(NamedTuple):
 class Transaction:
     """One open database transaction, on a connection of the driver's.
 
-    It ``has_id`` once it is known to have written: reading does not give it a transaction id.
+    It ``has_id`` once it is known to have a transaction id, which reading does not give it.
     """
 
     def __init__(self, driver: asyncpg.Connection) -> None:
@@ -166,7 +166,8 @@ class Transaction:
         """Run one statement, which writes to ``table``, before whatever else is to be done.
 
         It goes together with what is put off for other tables, as one statement: that is a single
-        round trip. None of them sees what the others do, and what is wrong is raised then.
+        round trip. None of them sees what the others do, nor may it matter which is first, and what
+        is wrong is raised then. What writes to one table goes in order, each by itself.
         """
         if any(other.table is table for other in self._put_off):
             await self.flush()
@@ -197,14 +198,11 @@ class Transaction:
             put_off, self._put_off = self._put_off, []
             sql = _together(tuple(one.sql for one in put_off))
             await self.driver.execute(sql, *chain.from_iterable(one.arguments for one in put_off))
-            self.has_id = True
 
     async def take_id(self) -> None:
         """Give the transaction its id, if it has none."""
         if not self.has_id:
-            await self.flush()
-        if not self.has_id:
-            await self.driver.execute("select pg_current_xact_id()")
+            await self.execute("select pg_current_xact_id()")
             self.has_id = True
 
     @asynccontextmanager
@@ -242,14 +240,19 @@ def _insert(table: Table, columns: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=256)
 def _together(statements: tuple[str, ...]) -> str:
-    """The statements as one, whose arguments are theirs one after the other."""
+    """The statements as one, whose arguments are theirs one after the other.
+
+    Postgres leaves open in which order it runs them. It begins with the one at the end and goes on
+    from the last that is named to the first: so named, they run in order, and transactions meet at
+    the same keys first.
+    """
     shifted, taken = [], 0
     for statement in statements:
         shifted.append(_shifted(statement, taken))
-        taken += max(int(place) for place in _PLACE.findall(statement))
-    *others, last = shifted
-    named = ", ".join(f"w{number} as ({one})" for number, one in enumerate(others))
-    return f"with {named} {last}" if named else last
+        taken += max((int(place) for place in _PLACE.findall(statement)), default=0)
+    first, *others = shifted
+    named = ", ".join(f"w{number} as ({one})" for number, one in enumerate(reversed(others)))
+    return f"with {named} {first}" if named else first
 
 
 def _shifted(statement: str, by: int) -> str:

@@ -40,7 +40,10 @@ Point = Literal[
     "relay: acked",
     "relay: committed",
 ]
-"""Each is passed once a batch, or once an intent, in about this order; COPY once a table."""
+"""Each is passed once a batch, or once an intent, in about this order; COPY once a table.
+
+What a small batch saves is written with what it stages.
+"""
 
 POINTS: tuple[Point, ...] = get_args(Point)
 VARIABLE = "FIRSTLINE_FAILPOINTS"

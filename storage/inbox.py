@@ -43,9 +43,11 @@ async def known_and_parked(
 ) -> tuple[dict[str, Claim], set[AccountSession]]:
     """The claims that exist, and which sessions are parked: those are locked.
 
-    Whoever held a lock before us, to replay, may have answered commands meanwhile: claims that
-    seem to have no answer are read again.
+    Whoever held a lock before us may have answered commands meanwhile, or deleted their account:
+    claims that seemed to have no answer are read once more, with the locks in hand.
     """
+    if not command_ids:
+        return {}, set()
     rows = await tx.fetch(
         f"""
         with parked as materialized ({PARKED})
@@ -61,10 +63,12 @@ async def known_and_parked(
         [session_id for _, session_id in sessions],
         command_ids,
     )
-    claims = {row[0]: Claim(*row) for row in rows if row[0] is not None}
     parked = {(row[1], row[2]) for row in rows if row[0] is None}
-    unanswered = [claim.command_id for claim in claims.values() if claim.reply is None]
-    return claims | await known(tx, unanswered) if unanswered else claims, parked
+    claims = [Claim(*row) for row in rows if row[0] is not None]
+    found = {claim.command_id: claim for claim in claims if claim.reply is not None}
+    if unanswered := [claim.command_id for claim in claims if claim.reply is None]:
+        found |= await known(tx, unanswered)
+    return found, parked
 
 
 async def save(tx: Transaction, claims: Iterable[Claim], now: datetime) -> None:

@@ -18,7 +18,7 @@ class Account(NamedTuple):
 
 
 _USERS = """
-    select id::text, account_id::text, name, role, l1_coverage, deleted_at is not null
+    select id::text, account_id::text, name, role, l1_coverage, deleted_at is not null as deleted
     from users where id = any($1::uuid[])
 """
 
@@ -26,21 +26,26 @@ _USERS = """
 async def lock_accounts(
     tx: Transaction, account_ids: Collection[str], user_ids: Collection[str]
 ) -> tuple[dict[str, Account], dict[str, User]]:
-    """Keep accounts from being deleted, shared with every other batch; read them and `users`."""
+    """Keep accounts from being deleted, shared with every other batch; read them and their users.
+
+    An account that was deleted while it was waited for has none any more.
+    """
     rows = await tx.fetch(
         f"""
         with locked as materialized (
-            select id, policy->>'intake_actor_id' as actor, xmin from accounts
+            select id, policy->>'intake_actor_id' as intake_actor_id, xmin from accounts
             where id = any($2::uuid[]) order by id for key share
         )
-        select id::text, actor, xmin::text, null as role, null::boolean, null::boolean from locked
-        union all ({_USERS})
+        select false as is_user, id::text, intake_actor_id, xmin::text, null, null, null from locked
+        union all
+        select true, users.* from ({_USERS}) users
         """,  # noqa: S608 - our own texts
         list(user_ids),
         list(account_ids),
     )
-    accounts = {row[0]: Account(row[1], row[2]) for row in rows if row["role"] is None}
-    return accounts, {row[0]: _user(row) for row in rows if row["role"] is not None}
+    accounts = {row[1]: Account(row[2], row[3]) for row in rows if not row["is_user"]}
+    users = (_user(row[1:]) for row in rows if row["is_user"])
+    return accounts, {user.id: user for user in users if user.account_id in accounts}
 
 
 async def users(tx: Transaction, user_ids: Collection[str]) -> dict[str, User]:

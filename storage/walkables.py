@@ -35,27 +35,27 @@ async def newest(tx: Transaction, flow_ids: Collection[str]) -> dict[AccountFlow
     return {(row[0], row[1]): Walkable(parse_flow(row[3], row[4]), row[2]) for row in rows}
 
 
+_Remembered = dict[tuple[str, AccountFlowVersion], Walkable]
 # By connection: one that was lost may have been to a server that went back in time.
-_remembered: WeakKeyDictionary[asyncpg.Connection, dict[tuple[str, AccountFlowVersion], Walkable]]
-_remembered = WeakKeyDictionary()
+_remembered: WeakKeyDictionary[asyncpg.Connection, _Remembered] = WeakKeyDictionary()
 _MOST_REMEMBERED = 1_000
 
 
 async def pinned(
-    tx: Transaction, versions: AbstractSet[AccountFlowVersion], accounts: Mapping[str, str]
+    tx: Transaction, versions: AbstractSet[AccountFlowVersion], rows: Mapping[str, str]
 ) -> dict[AccountFlowVersion, Walkable]:
     """The versions that sessions walk, archived or not.
 
     A version never changes, so that a connection remembers those that it read. It lasts as long as
-    its account does: ``accounts`` tell rows of accounts from others that had the same id.
+    its account does: ``rows`` tell the accounts from others that had the same ids.
     """
     remembered = _remembered.setdefault(tx.driver, {})
-    names = {one: (accounts[one[0]], one) for one in versions if one[0] in accounts}
+    names = {one: (rows[one[0]], one) for one in versions if one[0] in rows}
     found = {one: remembered[name] for one, name in names.items() if name in remembered}
     if missing := versions - found.keys():
         read = await _read_versions(tx, missing)
-        if len(remembered) + len(read) > _MOST_REMEMBERED:
-            remembered.clear()
+        while remembered and len(remembered) + len(read) > _MOST_REMEMBERED:
+            del remembered[next(iter(remembered))]
         remembered |= {names[one]: walkable for one, walkable in read.items() if one in names}
         found |= read
     return found

@@ -25,6 +25,7 @@ from tests.builders import (
     an_id,
 )
 from tests.consumers.desk import Desk, notes, outcomes, resolve, start
+from tests.consumers.parked import Poison, a_parked_session
 from tests.consumers.wire import command, new_id
 from tests.waiting import until_waiting
 
@@ -96,9 +97,14 @@ async def test_a_start_that_is_about_to_commit_is_in_the_list(
     assert (await desk.counts())["sessions"] == 0
 
 
-async def test_a_start_that_comes_during_the_deletion_waits_and_is_forbidden(
-    desk: Desk, database_url: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("what", ["start", "intake", "notes", "what was parked"])
+async def test_what_comes_during_the_deletion_waits_and_is_forbidden(
+    desk: Desk, database_url: str, poison: Poison, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
+    (parked,), _ = await a_parked_session(desk)
+    poison.cure()
+    begun = start()
+    await desk.apply(begun)
     listed, go_on = asyncio.Event(), asyncio.Event()
     delete = stored.delete
 
@@ -110,17 +116,23 @@ async def test_a_start_that_comes_during_the_deletion_waits_and_is_forbidden(
     monkeypatch.setattr(stored, "delete", gated)
     deleting = asyncio.ensure_future(accounts.delete(database_url, ACME))
     await listed.wait()
-    one = start()
-    starting = asyncio.ensure_future(desk.apply(one))
+    late = {
+        "start": start(),
+        "intake": command("intake", command_id=new_id(), session_id=new_id()),
+        "notes": notes(begun["session_id"]),
+        "what was parked": parked,
+    }[what]
+    coming = asyncio.ensure_future(desk.apply(late))
     await until_waiting(desk.connection, "firstline")
     # Who waits takes stopped workers for stopped; the deletion only takes its time.
     assert await end_blockers(database_url, patience=0) == []
     go_on.set()
 
-    assert await deleting == 0
-    await starting
-    assert await desk.answers() == outcomes([one], "forbidden")
-    assert await states(desk, one["session_id"]) == []
+    assert await deleting == 2
+    await coming
+    assert (await desk.answers())[2:] == outcomes([late], "forbidden")
+    assert (await states(desk, late["session_id"]))[-1:] in ([], [None])
+    assert (await desk.letters(), await desk.parked()) == ([], set())
 
 
 async def test_a_deletion_that_loses_a_race_is_tried_again(

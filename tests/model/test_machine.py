@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -15,7 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from firstline.servers import Servers
 from producers.kafka import Kafka
 from producers.relay import Relay
-from storage import dead_letter_desk, inbox, positions
+from storage import dead_letter_desk, dead_letters, inbox, positions
 from storage.database import Transaction
 from storage.dead_letter_desk import Kept
 from storage.dead_letters import AccountSession
@@ -65,6 +65,11 @@ def test_the_machine_finds_that_a_command_sent_twice_takes_effect_twice(
     async def nothing(_tx: Transaction, _ids: Sequence[str]) -> dict[str, Claim]:
         return {}
 
+    async def parked_alone(
+        tx: Transaction, _ids: Sequence[str], sessions: Collection[AccountSession]
+    ) -> tuple[dict[str, Claim], set[AccountSession]]:
+        return {}, await dead_letters.lock_parked(tx, sessions)
+
     async def only_new(tx: Transaction, claims: Iterable[Claim], now: datetime) -> None:
         known = await inbox_known(tx, [claim.command_id for claim in claims])
         new = {claim.command_id: claim for claim in claims if claim.command_id not in known}
@@ -72,6 +77,7 @@ def test_the_machine_finds_that_a_command_sent_twice_takes_effect_twice(
 
     inbox_known, inbox_save = inbox.known, inbox.save
     monkeypatch.setattr(inbox, "known", nothing)
+    monkeypatch.setattr(inbox, "known_and_parked", parked_alone)
     monkeypatch.setattr(inbox, "save", only_new)
     assert found(bench, recorder)
 
