@@ -3,13 +3,15 @@
 import threading
 import time
 from collections.abc import Iterator
+from itertools import cycle, islice
 from types import TracebackType
 from typing import Self
 
 from tests.outside.client import Client
 from tests.outside.desk import Day, a_day
 
-_BURST = 4
+# Commands that are sent together: a few, and now and then so many that their rows go by COPY.
+_BURSTS = (*(4,) * 15, 40)
 _SESSIONS_A_DAY = 60
 
 
@@ -21,7 +23,7 @@ class Traffic:
         self.days: list[Day] = []
         self._client = client
         self._seed = seed
-        self._pause = _BURST / rate
+        self._rate = rate
         self._stop = threading.Event()
         self._failed: Exception | None = None
         self._thread = threading.Thread(target=self._send, daemon=True)
@@ -40,14 +42,15 @@ class Traffic:
             raise self._failed
 
     def _send(self) -> None:
+        shipments = self._shipments()
         try:
-            for source, key, value in self._shipments():
-                if self._stop.is_set():
-                    return
-                self._client.send(value, source, key=key)
-                self.sent += 1
-                if self.sent % _BURST == 0:
-                    time.sleep(self._pause)
+            for size in cycle(_BURSTS):
+                for source, key, value in islice(shipments, size):
+                    if self._stop.is_set():
+                        return
+                    self._client.send(value, source, key=key)
+                    self.sent += 1
+                time.sleep(size / self._rate)
         except Exception as error:  # noqa: BLE001 - handed to whoever waits
             self._failed = error
 
