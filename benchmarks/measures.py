@@ -125,11 +125,12 @@ async def stored(site: Site, sizes: Sizes, results: Results) -> None:
         for before, sessions in pairwise((0, *sizes.stored_sessions)):
             async with installed.connected() as connection:
                 await growth.store(connection, sessions - before)
+            beside[sessions] = []
             most = sessions == sizes.stored_sessions[-1]
             for _ in range(sizes.rounds if most else 1):
                 async with site.installation() as empty:
                     alone.append(await apply.applied_per_second(empty, sizes.commands))
-                beside.setdefault(sessions, []).append(
+                beside[sessions].append(
                     await apply.applied_per_second(installed, sizes.commands, seed=next(seeds))
                 )
     _add_ratio(

@@ -17,13 +17,9 @@ from storage.database import connect_by_key
 async def steps(database_url: str, sizes: Sequence[int]) -> list[Wire]:
     """What batches of so many steps take, each of a session of its own, once they came before."""
     ids = [str(uuid.UUID(int=number, version=4)) for number in range(sum(sizes))]
-    begun = [end - size for size, end in zip(sizes, accumulate(sizes), strict=True)]
-    parts = [
-        [step(one, number) for one in ids[first : first + size]]
-        for number in (1, 2)
-        for first, size in zip(begun, sizes, strict=True)
-    ]
-    counted = await _counted(database_url, [[start(one) for one in ids], *parts])
+    parts = [ids[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)]
+    steps_of_parts = [[step(one, number) for one in part] for number in (1, 2) for part in parts]
+    counted = await _counted(database_url, [[start(one) for one in ids], *steps_of_parts])
     return counted[-len(sizes) :]
 
 

@@ -207,7 +207,7 @@ async def _read_knowledge(tx: Transaction, facts: Facts, commands: Collection[Co
             for session in facts.sessions.values()
             if session.origin.flow_id is not None and session.origin.flow_version is not None
         },
-        {account_id: account.row for account_id, account in facts.accounts.items()},
+        facts.accounts,
     )
     facts.candidates = await search.find(
         tx,

@@ -13,6 +13,7 @@ from domain.context import Walkable
 from domain.flows import Action, Article, EscalateEnd, Flow, Node, Option, Question, ResolveEnd
 from storage import tables
 from storage.database import Transaction
+from storage.people import Account
 
 AccountFlow = tuple[str, str]
 AccountFlowVersion = tuple[str, str, int]
@@ -42,15 +43,15 @@ _MOST_REMEMBERED = 1_000
 
 
 async def pinned(
-    tx: Transaction, versions: AbstractSet[AccountFlowVersion], rows: Mapping[str, str]
+    tx: Transaction, versions: AbstractSet[AccountFlowVersion], accounts: Mapping[str, Account]
 ) -> dict[AccountFlowVersion, Walkable]:
     """The versions that sessions walk, archived or not.
 
     A version never changes, so that a connection remembers those that it read. It lasts as long as
-    its account does: ``rows`` tell the accounts from others that had the same ids.
+    its account does, whose row tells it from another that had the same id.
     """
     remembered = _remembered.setdefault(tx.driver, {})
-    names = {one: (rows[one[0]], one) for one in versions if one[0] in rows}
+    names = {one: (accounts[one[0]].row, one) for one in versions if one[0] in accounts}
     found = {one: remembered[name] for one, name in names.items() if name in remembered}
     if missing := versions - found.keys():
         read = await _read_versions(tx, missing)

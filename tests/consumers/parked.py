@@ -5,9 +5,7 @@ from datetime import timedelta
 
 from consumers.dead_letter_desk import Operator
 from tests.consumers.desk import Desk, notes, start
-from tests.consumers.wire import (
-    Json,
-)
+from tests.consumers.wire import Json
 
 REMEMBERED = timedelta(days=16)
 EVE = Operator("eve", "the fix is out")

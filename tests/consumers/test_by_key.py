@@ -6,7 +6,7 @@ import pytest
 from storage.database import begin
 from tests.builders import ACME, TECH
 from tests.consumers.desk import Desk, notes, resolve, start
-from tests.consumers.wire import Json, command, new_id
+from tests.consumers.wire import command, new_id, said
 
 STORED = 2_000
 
@@ -32,24 +32,13 @@ async def rows_that_batches_read(desk: Desk) -> int:
     flow = command("start_flow", command_id=new_id(), session_id=new_id(), ticket_id=new_id())
     await desk.apply(*begun, flow)
     await desk.hear(
-        reopened(noted["ticket_id"]),
+        said("reopened", 0, id=noted["ticket_id"]),
         notes(noted["session_id"]),
         command("escalate", command_id=new_id(), session_id=escalated["session_id"]),
         resolve(ended["session_id"]),
     )
     assert {outcome for _, outcome in await desk.answers()} == {"accepted"}
     return await rows_read(desk) - before
-
-
-def reopened(ticket_id: str) -> Json:
-    """What Acme's PSA says of a ticket."""
-    return {
-        "event_id": new_id(),
-        "account_id": ACME,
-        "provider": "connectwise",
-        "action": "reopened",
-        "ticket": {"kind": "psa", "id": ticket_id, "updated_at": "2026-03-01T12:00:00Z"},
-    }
 
 
 async def rows_read(desk: Desk) -> int:

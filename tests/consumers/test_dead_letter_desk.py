@@ -21,14 +21,7 @@ from tests.consumers.parked import (
     ids,
     statuses,
 )
-from tests.consumers.test_news import said
-from tests.consumers.wire import (
-    TICKET_TOPIC,
-    ARecord,
-    Json,
-    encode,
-    new_id,
-)
+from tests.consumers.wire import TICKET_TOPIC, ARecord, Json, encode, new_id, said
 
 # -- rehearsal --------------------------------------------------------------------------------
 

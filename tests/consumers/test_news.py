@@ -10,20 +10,8 @@ import pytest
 from consumers import save
 from tests.builders import ACME, ENGINEER, FLOW, GLOBEX, NOW, TECH, an_id
 from tests.consumers.desk import Desk, resolve, start
-from tests.consumers.wire import ABSENT, Json, command, new_id
+from tests.consumers.wire import ABSENT, TICKET, Json, command, new_id, said
 from tests.waiting import waiting
-
-TICKET = "10045"
-
-
-def said(action: str, minute: int | None = None, **fields: object) -> Json:
-    """What Acme's PSA says of the ticket."""
-    ticket: Json = {"kind": "psa", "id": TICKET}
-    if minute is not None:
-        ticket["updated_at"] = f"2026-03-01T12:{minute:02}:00Z"
-    event = {"event_id": new_id(), "account_id": ACME, "provider": "connectwise", "action": action}
-    told = {name: fields.pop(name) for name in ("id", "title", "kind") if name in fields}
-    return event | fields | {"ticket": ticket | told}
 
 
 def on_ticket(ticket_id: str = TICKET) -> Json:

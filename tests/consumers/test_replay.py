@@ -22,14 +22,7 @@ from tests.consumers.parked import (
     ids,
     statuses,
 )
-from tests.consumers.wire import (
-    ABSENT,
-    QUESTION,
-    Json,
-    command,
-    encode,
-    new_id,
-)
+from tests.consumers.wire import ABSENT, QUESTION, Json, command, encode, new_id
 
 
 async def test_a_replay_applies_the_poison_and_then_what_waits_behind_it(

@@ -18,14 +18,7 @@ from storage import dead_letters
 from storage.database import APPLICATION_NAME, begin
 from tests.builders import ACME, NOW
 from tests.consumers.desk import Desk, notes, outcomes
-from tests.consumers.parked import (
-    EVE,
-    Poison,
-    a_parked_session,
-    acts,
-    bad,
-    ids,
-)
+from tests.consumers.parked import EVE, Poison, a_parked_session, acts, bad, ids
 from tests.consumers.test_faults import Gate
 from tests.waiting import until_waiting
 

@@ -14,7 +14,8 @@ CHAT_TOPIC = "t.commands.chat"
 INTERNAL_TOPIC = "t.commands.internal"
 TICKET_TOPIC = "t.ticket-events"
 
-_ON_TICKET: Json = {"ticket_id": "10045", "ticket_kind": "psa"}
+TICKET = "10045"
+_ON_TICKET: Json = {"ticket_id": TICKET, "ticket_kind": "psa"}
 REQUIRED: dict[str, Json] = {
     "start_flow": {**_ON_TICKET, "flow_id": FLOW},
     "start_proposal": {**_ON_TICKET, "flow_proposal_id": PROPOSAL},
@@ -105,6 +106,16 @@ def command(kind: str = "start_adhoc", /, **fields: object) -> Json:
         **fields,
     }
     return {name: value for name, value in made.items() if value is not ABSENT}
+
+
+def said(action: str, minute: int | None = None, **fields: object) -> Json:
+    """What Acme's PSA says of the ticket."""
+    ticket: Json = {"kind": "psa", "id": TICKET}
+    if minute is not None:
+        ticket["updated_at"] = f"2026-03-01T12:{minute:02}:00Z"
+    event = {"event_id": new_id(), "account_id": ACME, "provider": "connectwise", "action": action}
+    told = {name: fields.pop(name) for name in ("id", "title", "kind") if name in fields}
+    return event | fields | {"ticket": ticket | told}
 
 
 def encode(content: object) -> bytes:
