@@ -96,12 +96,26 @@ async def rivals(site: Site, sizes: Sizes, results: Results) -> None:
 
 
 async def waiting(site: Site, sizes: Sizes, results: Results) -> None:
-    """How long a sender waits."""
-    async with site.installation() as installed:
-        waited = await latency.milliseconds(installed, _OFFERED, sizes.latency_seconds)
-    raw = {"offered_per_second": _OFFERED, "commands": len(waited), "longest_ms": waited[-1]}
-    for name, share in (("latency_p50_ms", 0.5), ("latency_p99_ms", 0.99)):
-        results.add(name, latency.percentile(waited, share), **raw)
+    """How long a sender waits: the medians of rounds, and beside them at other rates."""
+
+    async def waits(rate: int) -> dict[str, float]:
+        async with site.installation() as installed:
+            waited = await latency.milliseconds(installed, rate, sizes.latency_seconds)
+        return {name: latency.percentile(waited, share) for name, share in _WAITS.items()}
+
+    rounds = [await waits(_OFFERED) for _ in range(sizes.rounds)]
+    at_other_rates = {rate: await waits(rate) for rate in sizes.latency_rates}
+    for name in _WAITS:
+        of_rounds = [told[name] for told in rounds]
+        figure = statistics.median(of_rounds)
+        by_rate = {rate: told[name] for rate, told in at_other_rates.items()} | {_OFFERED: figure}
+        results.add(
+            name,
+            figure,
+            offered_per_second=_OFFERED,
+            of_rounds=of_rounds,
+            milliseconds_by_offered_per_second=dict(sorted(by_rate.items())),
+        )
 
 
 async def workers(site: Site, sizes: Sizes, results: Results) -> None:
@@ -201,6 +215,7 @@ MEASURES: Sequence[Measure] = (
     throughput, rivals, waiting, workers, stored, long_walks, resident, counted, batch_sizes,
 )  # fmt: skip
 _OFFERED = 200
+_WAITS = {"latency_p50_ms": 0.5, "latency_p99_ms": 0.99}
 
 
 def _add_ratio(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -10,7 +11,9 @@ from matplotlib.ticker import FuncFormatter
 from benchmarks.measures import Results
 
 _FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
-_INK, _PALE, _LINE = "#24292f", "#d0d7de", "#0969da"
+_INK, _PALE = "#24292f", "#d0d7de"
+# The color of each line, and how far above it its figures stand.
+_STYLES = (("#0969da", 9), ("#bf8700", -17))
 
 mpl.rcParams |= {
     "font.size": 11,
@@ -21,63 +24,93 @@ mpl.rcParams |= {
 }
 
 
+class Plot(NamedTuple):
+    """A picture: what is measured in a ``unit``, over numbers, a line for each measure.
+
+    ``lines`` names each line by its measure, whose raw figures are ``of``.
+    """
+
+    name: str
+    title: str
+    of: str
+    lines: Mapping[str, str]
+    across: str
+    unit: str = "commands a second"
+
+
 _PLOTS = (
-    (
-        "batch_sizes",
-        "commands_per_second_by_batch_records",
+    Plot(
         "throughput-by-batch-size",
         "One worker, by the most records of a batch",
+        "commands_per_second_by_batch_records",
+        {"batch_sizes": ""},
         "FIRSTLINE_BATCH_RECORDS",
     ),
-    (
-        "growth_stored",
-        "commands_per_second_by_stored_sessions",
+    Plot(
         "throughput-by-stored-sessions",
         "One worker, by what is stored already",
+        "commands_per_second_by_stored_sessions",
+        {"growth_stored": ""},
         "stored sessions, each with ten rows in the inbox",
+    ),
+    Plot(
+        "wait-by-offered-rate",
+        "How long a sender waits for the answer, by how much is sent",
+        "milliseconds_by_offered_per_second",
+        {"latency_p99_ms": "99 of a hundred", "latency_p50_ms": "median"},
+        "commands a second",
+        "milliseconds",
     ),
 )
 
 
 def draw(results: Results) -> None:
-    """Draw throughput by batch size and by stored rows, where they were measured."""
+    """Draw each picture whose figures were measured."""
     _FOLDER.mkdir(exist_ok=True)
-    for measure, of, name, title, across in _PLOTS:
-        if measure in results.raw:
-            _draw(name, title, across, _by_number(results, measure, of))
+    for plot in _PLOTS:
+        if plot.lines.keys() <= results.raw.keys():
+            _draw(plot, {measure: _by_number(results, measure, plot.of) for measure in plot.lines})
 
 
-def _draw(name: str, title: str, across: str, rates: Mapping[int, float]) -> None:
-    """Rates over numbers whose sizes differ by powers of ten: each has its place in the row."""
+def _draw(plot: Plot, figures: Mapping[str, Mapping[int, float]]) -> None:
+    """Lines over numbers whose sizes differ by powers of ten: each has its place in the row."""
     figure = Figure(figsize=(7.2, 3.6), dpi=160, layout="constrained")
     axes = figure.subplots()
-    places = range(len(rates))
-    axes.plot(places, list(rates.values()), color=_LINE, linewidth=2.2, marker="o", markersize=6)
-    for place, rate in zip(places, rates.values(), strict=True):
-        axes.annotate(
-            f"{rate:,.0f}",
-            (place, rate),
-            xytext=(0, 9),
-            textcoords="offset points",
-            ha="center",
-            fontsize=10,
-        )
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", pad=12)
-    axes.set_xlabel(across)
-    axes.set_ylabel("commands a second")
-    axes.set_xticks(places, [f"{number:,}" for number in rates])
-    axes.set_xlim(-0.4, len(rates) - 0.6)
-    axes.set_ylim(0, max(rates.values()) * 1.18)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:,.0f}"))
+    numbers = list(next(iter(figures.values())))
+    places = range(len(numbers))
+    for style, (measure, by_number) in zip(_STYLES, figures.items(), strict=False):
+        color, above = style
+        values = list(by_number.values())
+        label = plot.lines[measure]
+        axes.plot(places, values, color=color, linewidth=2.2, marker="o", markersize=6, label=label)
+        for place, value in zip(places, values, strict=True):
+            axes.annotate(
+                f"{value:,.0f}",
+                (place, value),
+                xytext=(0, above),
+                textcoords="offset points",
+                ha="center",
+                fontsize=10,
+            )
+    if len(figures) > 1:
+        axes.legend(frameon=False, loc="upper left")
+    axes.set_title(plot.title, loc="left", fontsize=12, fontweight="bold", pad=12)
+    axes.set_xlabel(plot.across)
+    axes.set_ylabel(plot.unit)
+    axes.set_xticks(places, [f"{number:,}" for number in numbers])
+    axes.set_xlim(-0.4, len(numbers) - 0.6)
+    top = max(max(of.values()) for of in figures.values()) * 1.18
+    axes.set_ylim(-top / 12 if len(figures) > 1 else 0, top)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.grid(axis="y", color=_PALE, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(_PALE)
     axes.tick_params(length=0)
-    figure.savefig(_FOLDER / f"{name}.png")
+    figure.savefig(_FOLDER / f"{plot.name}.png")
 
 
-def _by_number(results: Results, name: str, of: str) -> Mapping[int, float]:
-    rates = results.raw[name][of]
-    assert isinstance(rates, Mapping)
-    return rates
+def _by_number(results: Results, measure: str, of: str) -> Mapping[int, float]:
+    by_number = results.raw[measure][of]
+    assert isinstance(by_number, Mapping)
+    return by_number

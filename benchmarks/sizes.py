@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Commands, messages, sessions and seconds of each measure, and rounds of what is compared."""
+    """How much of each measure, at what rates, and in how many rounds where it is noisy."""
 
     rounds: int
     commands: int
@@ -14,6 +14,7 @@ class Sizes:
     queued_commands: int
     leased_messages: int
     latency_seconds: int
+    latency_rates: Sequence[int]
     stored_sessions: Sequence[int]
     walks: int
     memory_commands: int
@@ -26,7 +27,8 @@ FULL = Sizes(
     naive_commands=2_000,
     queued_commands=3_000,
     leased_messages=20_000,
-    latency_seconds=30,
+    latency_seconds=10,
+    latency_rates=(20, 50, 100, 500, 1_000, 2_000),
     stored_sessions=(10_000, 100_000, 1_000_000),
     walks=1_000,
     memory_commands=1_000_000,
@@ -39,6 +41,7 @@ QUICK = Sizes(
     queued_commands=500,
     leased_messages=5_000,
     latency_seconds=5,
+    latency_rates=(),
     stored_sessions=(50_000,),
     walks=300,
     memory_commands=50_000,

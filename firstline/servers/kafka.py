@@ -44,8 +44,8 @@ NODE_SETTINGS = MappingProxyType(
         # The cleaner's buffer is 128 MiB by default, a quarter of the heap.
         "log.cleaner.enable": "true",
         "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
-        # A partition has two indexes, files of holes of 10 MiB by default. Linux may take in the whole
-        # file at the first write to it: where topics come and go, that was ten times their data.
+        # A partition has two indexes, files of holes of 10 MiB by default. Linux may read all of a
+        # file at the first write to it: in its cache, that was six times the data of new topics.
         "log.index.size.max.bytes": str(256 * 1024),
         "num.network.threads": "2",
         "num.io.threads": "4",

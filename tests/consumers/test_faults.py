@@ -3,57 +3,30 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
 
 import asyncpg
 import pytest
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from consumers import save
 from consumers.isolate import DeploymentWrong, Unavailable
 from firstline.errors import explain
 from storage.database import APPLICATION_NAME, begin, connect
 from storage.faults import Fault, classify, describe
 from tests.builders import ACME, FLOW, NOW, TECH, an_id
 from tests.consumers.desk import Desk, notes, outcomes, start
+from tests.consumers.gate import Gate, gate_before_saving
 from tests.consumers.wire import command, new_id
 from tests.waiting import until_waiting
 
 CANARY = "canary7Q2x"
 
 
-class Gate:
-    """Stops batches as they are about to save, so many at a time, until it is opened."""
-
-    def __init__(self, batches: int = 1) -> None:
-        self.reached = asyncio.Event()
-        self.opened = asyncio.Event()
-        self._expected = batches
-        self._waiting = 0
-
-    async def wait(self) -> None:
-        self._waiting += 1
-        if self._waiting == self._expected:
-            self.reached.set()
-        await self.opened.wait()
-
-
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Gate]:
-    """Puts a gate in front of saving."""
-
-    def put(batches: int = 1) -> Gate:
-        gate = Gate(batches)
-
-        async def gated(*arguments: Any) -> None:  # noqa: ANN401 - those of save
-            await gate.wait()
-            await save.save(*arguments)
-
-        monkeypatch.setattr("consumers.apply.save", gated)
-        return gate
-
-    return put
+    """Puts a gate in front of saving a batch."""
+    return partial(gate_before_saving, monkeypatch, "consumers.apply")
 
 
 # -- again ------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import sys
-from typing import Any
 
 import pytest
 
@@ -13,27 +12,19 @@ from consumers.apply import Batch
 from consumers.dead_letter_rules import LetterStays
 from consumers.records import Delivery
 from consumers.records import Poison as Poisoned
-from consumers.save import save
 from storage import dead_letters
 from storage.database import APPLICATION_NAME, begin
 from tests.builders import ACME, NOW
 from tests.consumers.desk import Desk, notes, outcomes
+from tests.consumers.gate import Gate, gate_before_saving
 from tests.consumers.parked import EVE, Poison, a_parked_session, acts, bad, ids
-from tests.consumers.test_faults import Gate
 from tests.waiting import until_waiting
 
 
 @pytest.fixture
 def replay_gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     """Stops the first replay as it is about to save."""
-    gate = Gate()
-
-    async def gated(*arguments: Any) -> None:  # noqa: ANN401 - those of save
-        await gate.wait()
-        await save(*arguments)
-
-    monkeypatch.setattr("consumers.replay.save", gated)
-    return gate
+    return gate_before_saving(monkeypatch, "consumers.replay")
 
 
 async def test_commands_that_arrive_during_a_replay_come_after_it(
@@ -67,13 +58,7 @@ async def test_a_replay_waits_for_a_batch_that_parks_more_and_takes_it_along(
     queue, letters = await a_parked_session(desk)
     poison.cure()
     later = notes(queue[0]["session_id"])
-    gate = Gate()
-
-    async def gated(*arguments: Any) -> None:  # noqa: ANN401 - those of save
-        await gate.wait()
-        await save(*arguments)
-
-    monkeypatch.setattr("consumers.apply.save", gated)
+    gate = gate_before_saving(monkeypatch, "consumers.apply")
     applying = asyncio.ensure_future(desk.apply(later))
     await gate.reached.wait()
     replaying = asyncio.ensure_future(operator.replay(letters[0], EVE, NOW))

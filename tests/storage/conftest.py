@@ -1,11 +1,13 @@
-"""A database with two accounts."""
+"""A database with two accounts, and a desk that loads catalogue files into an empty one."""
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import pytest
 
+from tests.storage.catalogue_files import Desk
 from tests.storage.rows import (
     ACME,
     ENGINEER,
@@ -36,4 +38,14 @@ async def tx(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     await insert(connection, "users", **a_user(id=ENGINEER, role="engineer"))
     await insert(connection, "flow_proposals", **a_proposal())
     yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, database_url: str) -> AsyncIterator[Desk]:
+    connection = await asyncpg.connect(database_url)
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads
+    )
+    yield Desk(tmp_path, database_url, connection)
     await connection.close()

@@ -1,109 +1,28 @@
 """Loading catalogue files into a real Postgres."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 import pytest
 
-from firstline.load import CatalogueError, load_file, read_file
+from firstline.load import CatalogueError, load_file
 from schemas.catalogue import RECIPIENT_LIMIT
 from storage import catalogue, database
 from storage.catalogue import Counts, Loaded
-
-Json = dict[str, Any]
-
-ACME = "00000000-0000-4000-8000-00000000000a"
-GLOBEX = "00000000-0000-4000-8000-00000000000b"
-NOBODY = "00000000-0000-4000-8000-00000000000c"
-TECH = "00000000-0000-4000-8000-000000000001"
-ENGINEER = "00000000-0000-4000-8000-000000000002"
-GLOBEX_TECH = "00000000-0000-4000-8000-000000000003"
-FLOW = "00000000-0000-4000-8000-000000000011"
-PROPOSAL = "00000000-0000-4000-8000-000000000012"
-TICKET = "00000000-0000-4000-8000-000000000021"
-ARTICLE = "00000000-0000-4000-8000-000000000022"
-SESSION = "00000000-0000-4000-8000-000000000031"
-
-NODES: Json = {
-    "n1": {
-        "type": "question",
-        "text": "Does the mailbox open?",
-        "options": [
-            {"id": "y", "label": "Yes", "next": "n2"},
-            {"id": "n", "label": "No", "next": "esc"},
-        ],
-    },
-    "n2": {"type": "action", "text": "Restart the client.", "next": "n3"},
-    "n3": {"type": "article", "text": "Read this.", "article_id": ARTICLE, "next": "done"},
-    "done": {"type": "resolve", "text": "Solved."},
-    "esc": {"type": "escalate", "reason_category": "beyond_scope", "text": "Hand over."},
-}
-WAYS: list[Json] = [
-    {"id": "y", "label": "Yes", "next": "n9"},
-    {"id": "n", "label": "No", "next": "esc"},
-]
-TOO_MANY = ["lead@acme.example"] * (RECIPIENT_LIMIT + 1)
-STEP: Json = {"after_minutes": 30, "recipients": TOO_MANY}
-NOTHING = Counts(0, 0, 0)
-
-
-class Desk:
-    """A folder for catalogue files, and the database that they are loaded into."""
-
-    def __init__(self, folder: Path, url: str, connection: asyncpg.Connection) -> None:
-        self.url = url
-        self.connection = connection
-        self._folder = folder
-
-    def file(self, content: Json) -> Path:
-        path = self._folder / f"{len(list(self._folder.iterdir()))}.json"
-        path.write_text(json.dumps(content), encoding="utf-8")
-        return path
-
-    async def load(self, **sections: list[Json]) -> dict[str, Counts]:
-        """Load a file; return the tables for which it had anything."""
-        loaded = await load_file(self.file(sections), self.url)
-        return {table: counts for table, counts in loaded.tables.items() if counts != NOTHING}
-
-    async def refuse(self, **sections: list[Json]) -> list[str]:
-        """Load a file that is refused; return the problems, once nothing is seen to be written."""
-        before = await self._everything()
-        with pytest.raises(CatalogueError) as refused:
-            await self.load(**sections)
-        assert await self._everything() == before
-        assert str(refused.value) == "\n".join(refused.value.problems)
-        return list(refused.value.problems)
-
-    async def row(self, table: str) -> Json:
-        """The only row of a table."""
-        (row,) = await self.connection.fetch(f'select * from "{table}"')
-        return dict(row)
-
-    async def _everything(self) -> list[Any]:
-        names = [row["name"] for row in await self.connection.fetch(_TABLES)]
-        return [
-            await self.connection.fetch(f'select * from "{name}" as t order by t::text')
-            for name in names
-        ]
-
-
-_TABLES = "select tablename as name from pg_tables where schemaname = 'public' order by 1"
-
-
-@pytest.fixture
-async def desk(tmp_path: Path, database_url: str) -> AsyncIterator[Desk]:
-    connection = await asyncpg.connect(database_url)
-    await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads
-    )
-    yield Desk(tmp_path, database_url, connection)
-    await connection.close()
-
+from tests.storage.catalogue_files import (
+    NODES,
+    Desk,
+    Json,
+    account,
+    article,
+    everything,
+    flow,
+    proposal,
+    ticket,
+    user,
+)
+from tests.storage.rows import ACME, ENGINEER, FLOW, GLOBEX, SESSION, TECH, TICKET
 
 # -- what a load does ------------------------------------------------------------------------
 
@@ -296,112 +215,6 @@ async def test_the_nodes_of_a_proposal_may_change(desk: Desk) -> None:
     assert (row["nodes"], row["validated_by_outcome"]) == ({"done": NODES["done"]}, True)
 
 
-# -- what does not hold together -------------------------------------------------------------
-
-
-async def test_everything_that_refers_to_nothing_is_told_at_once(desk: Desk) -> None:
-    await desk.load(accounts=[account(), account(id=GLOBEX)])
-    foreign = {"account_id": ACME, "reason_category": "network"}
-    problems = await desk.refuse(
-        users=[user(account_id=NOBODY), user(id=GLOBEX_TECH, account_id=GLOBEX)],
-        recipients=[{**foreign, "user_id": GLOBEX_TECH}, {**foreign, "user_id": ENGINEER}],
-        flows=[flow(account_id=NOBODY, start="done", nodes={"done": NODES["done"]})],
-        flow_proposals=[proposal(nodes=NODES, start="n1")],
-        articles=[article(account_id=GLOBEX)],
-        accounts=[account(policy={"intake_actor_id": GLOBEX_TECH})],
-    )
-    assert problems == [
-        f"user {TECH}: there is no account {NOBODY}",
-        f"flow {FLOW}: there is no account {NOBODY}",
-        f"recipient for network: account {ACME} has no user {GLOBEX_TECH}",
-        f"recipient for network: account {ACME} has no user {ENGINEER}",
-        f"account {ACME}: intake_actor_id: the account has no user {GLOBEX_TECH}",
-        f"proposal {PROPOSAL}: account {ACME} has no article {ARTICLE}",
-    ]
-
-
-async def test_every_typo_is_told_at_once_and_by_place(desk: Desk) -> None:
-    nodes = {"n1": NODES["n1"] | {"options": [{"id": "y", "lable": "Yes", "next": "n1"}]}}
-    problems = await desk.refuse(
-        acounts=[],
-        accounts=[account(id=ACME.replace("-", ""))],
-        users=[user(role="boss"), user(id=ENGINEER, l1_coverage="yes")],
-        recipients=[{"account_id": ACME, "reason_category": "x" * 31, "user_id": TECH}],
-        flows=[flow(nodes=nodes, start="n1")],
-        flow_proposals=[proposal(nodes={"d": {"type": "resolved", "text": "Done."}})],
-        tickets=[ticket(title="")],
-        articles=[article(body="x" * 20_001)],
-    )
-    assert [problem.split(": ")[0] for problem in problems] == [
-        f"accounts {ACME.replace('-', '')}, id",
-        f"users {TECH}, role",
-        f"users {ENGINEER}, l1_coverage",
-        "recipients[0], reason_category",
-        f"flows {FLOW}, nodes.n1.options.0.label",
-        f"flows {FLOW}, nodes.n1.options.0.lable",
-        f"flow_proposals {PROPOSAL}, nodes.d",
-        f"tickets {TICKET}, title",
-        f"articles {ARTICLE}, body",
-        "acounts",
-        f"flows {FLOW}",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("sections", "problem"),
-    [
-        ({"flows": [{"start": "n0"}]}, f"flows {FLOW}: the start 'n0' is not one of the nodes"),
-        (
-            {"flows": [{"nodes": NODES | {"n1": NODES["n1"] | {"options": WAYS}}}]},
-            f"flows {FLOW}: 'n1' leads to 'n9', which is not one of the nodes",
-        ),
-        ({"flows": [{}, {}]}, f"flows: version 1 of {FLOW} is there more than once"),
-        (
-            {"flows": [{}, {"version": 2, "archived": True}]},
-            f"flows: the versions of {FLOW} differ in account_id or archived",
-        ),
-        ({"users": [{}, {}]}, f"users: {TECH} is there more than once"),
-        ({"recipients": [{}, {}]}, f"recipients: {TECH} is there more than once for network"),
-        ({"accounts": {}}, "accounts: Input should be a valid list"),
-        ({"flows": [{"version": 0}]}, "greater than or equal to 1"),
-        ({"flows": [{"version": 2**31}]}, "less than or equal to"),
-        ({"flows": [{"nodes": {}}]}, f"flows {FLOW}, nodes: "),
-        ({"users": [{"name": "\0"}]}, f"users {TECH}, name: "),
-        ({"users": [{"name": "\ud800"}]}, f"users {TECH}, name: "),
-        ({"users": [{"email": "terry"}]}, f"users {TECH}, email: "),
-        ({"users": [{"deleted_at": "2026-01-01"}]}, f"users {TECH}, deleted_at: "),
-        ({"users": ["terry"]}, "users[0]: "),
-        ({"accounts": [{"default_recipients": TOO_MANY}]}, f"accounts {ACME}, default_recipients"),
-        ({"accounts": [{"policy": {"escalation": [STEP]}}]}, "policy.escalation.0.recipients"),
-    ],
-)
-def test_a_file_that_contradicts_itself_is_refused(
-    tmp_path: Path, sections: Json, problem: str
-) -> None:
-    of = {"users": user, "flows": flow, "accounts": account, "recipients": recipient}
-    content = {
-        name: [of[name](**entry) if isinstance(entry, dict) else entry for entry in entries]
-        if isinstance(entries, list)
-        else entries
-        for name, entries in sections.items()
-    }
-    path = tmp_path / "catalogue.json"
-    path.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(CatalogueError) as refused:
-        read_file(path)
-    (told,) = refused.value.problems
-    assert problem in told
-
-
-def test_a_node_that_no_reply_could_carry_is_refused(tmp_path: Path) -> None:
-    options = [{"id": str(number), "label": "x" * 20_000, "next": "n"} for number in range(14)]
-    nodes = {"n": {"type": "question", "text": "Which?", "options": options}}
-    path = tmp_path / "catalogue.json"
-    path.write_text(json.dumps({"flows": [flow(start="n", nodes=nodes)]}), encoding="utf-8")
-    with pytest.raises(CatalogueError, match="node n has more than 262144 bytes"):
-        read_file(path)
-
-
 # -- files -----------------------------------------------------------------------------------
 
 
@@ -424,36 +237,6 @@ async def test_json_and_yaml_are_the_same(desk: Desk, tmp_path: Path) -> None:
     assert loaded.tables["users"] == Counts(1, 0, 0)
     same = user(deleted_at="2026-01-01T00:00:00+00:00")
     assert await desk.load(users=[same]) == {"users": Counts(0, 0, 1)}
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "problem"),
-    [
-        ("catalogue.txt", b"{}", "a catalogue is a .json, .yaml or .yml file"),
-        ("catalogue.json", b"{", "cannot be read"),
-        ("catalogue.json", b"[]", "The file: Input should be"),
-        ("catalogue.json", b"\xff{}", "cannot be read"),
-        ("catalogue.json", b"[" * 100_000, "cannot be read"),
-        ("catalogue.json", b'{"users": [], "users": []}', "'users' is there more than once"),
-        ("catalogue.yaml", b"", "The file: Input should be"),
-        ("catalogue.yaml", b"users: [", "cannot be read"),
-        ("catalogue.yml", b"users: []\nusers: []\n", "'users' is there more than once"),
-        ("catalogue.yaml", b"users: !!python/object:os.system []", "cannot be read"),
-        ("catalogue.yaml", b"? [a]\n: b\n", "cannot be read"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_told_in_a_sentence(
-    tmp_path: Path, name: str, content: bytes, problem: str
-) -> None:
-    path = tmp_path / name
-    path.write_bytes(content)
-    with pytest.raises(CatalogueError, match=problem):
-        read_file(path)
-
-
-def test_a_file_that_is_not_there_is_told_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match=r"nowhere\.yaml cannot be read"):
-        read_file(tmp_path / "nowhere.yaml")
 
 
 # -- several at once -------------------------------------------------------------------------
@@ -494,68 +277,3 @@ async def test_a_load_does_not_hold_up_whoever_starts_a_session(desk: Desk) -> N
             *(SESSION, ACME, TECH, TICKET, FLOW, datetime.now(UTC) - timedelta(minutes=1)),
         )
     await engine.dispose()
-
-
-async def test_a_category_has_no_more_recipients_than_a_notification_can_name(desk: Desk) -> None:
-    """Whichever files they came in; who left is not told, and counts again on coming back."""
-    ids = [f"00000000-0000-4000-9000-{number:012}" for number in range(RECIPIENT_LIMIT + 1)]
-    people = [user(id=one) for one in ids]
-    told = [recipient(user_id=one) for one in ids]
-    problem = f"recipients for network: account {ACME} would have 201, at most 200 may be"
-    await desk.load(accounts=[account()], users=people)
-    assert await desk.refuse(recipients=told) == [problem]
-    await desk.load(recipients=told[:-1])
-    assert await desk.refuse(recipients=told[-1:]) == [problem]
-    await desk.load(users=[people[0] | {"deleted_at": "2026-01-01T00:00:00Z"}])
-    await desk.load(recipients=[*told[-1:], recipient(reason_category="email")], users=[user()])
-    assert await desk.refuse(users=people[:1]) == [problem]
-
-
-# -- builders --------------------------------------------------------------------------------
-
-
-def everything() -> dict[str, list[Json]]:
-    return {
-        "accounts": [account(), account(id=GLOBEX, name="Globex")],
-        "users": [
-            user(),
-            user(id=ENGINEER, name="Erin", role="engineer"),
-            user(id=GLOBEX_TECH, account_id=GLOBEX, name="Gus"),
-        ],
-        "recipients": [recipient(user_id=ENGINEER)],
-        "flows": [flow(), flow(version=2, title="Mail, again", category=None)],
-        "flow_proposals": [proposal()],
-        "tickets": [ticket()],
-        "articles": [article()],
-    }
-
-
-def account(**more: object) -> Json:
-    return {"id": ACME, "name": "Acme MSP", "categories": ["email"]} | more
-
-
-def user(**more: object) -> Json:
-    person = {"id": TECH, "account_id": ACME, "name": "Terry", "email": "terry@acme.example"}
-    return person | {"role": "l1_tech"} | more
-
-
-def recipient(**more: object) -> Json:
-    return {"account_id": ACME, "reason_category": "network", "user_id": TECH} | more
-
-
-def flow(**more: object) -> Json:
-    walk = {"id": FLOW, "account_id": ACME, "version": 1, "title": "Mail", "category": "email"}
-    return walk | {"archived": False, "start": "n1", "nodes": NODES} | more
-
-
-def proposal(**more: object) -> Json:
-    walk = {"id": PROPOSAL, "account_id": ACME, "title": "Printer offline"}
-    return walk | {"start": "d", "nodes": {"d": {"type": "resolve", "text": "Plug it in."}}} | more
-
-
-def ticket(**more: object) -> Json:
-    return {"id": TICKET, "account_id": ACME, "title": "Mail is gone"} | more
-
-
-def article(**more: object) -> Json:
-    return {"id": ARTICLE, "account_id": ACME, "title": "Mail rules", "body": "Rules."} | more
