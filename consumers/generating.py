@@ -69,7 +69,7 @@ class Served:
 
 
 class Generating:
-    """Answers requests for nodes. ``holder`` is who claims them; nobody else claims as that."""
+    """Answers requests for nodes. ``holder`` is whose place this is; one at a time has it."""
 
     def __init__(
         self,
@@ -82,6 +82,7 @@ class Generating:
         self._engine = engine
         self._generator = generator
         self._holder = holder
+        self._life = f"{holder}/{uuid4()}"
         self._settings = settings
         self._on_served = on_served
 
@@ -108,7 +109,7 @@ class Generating:
 
     async def answer_once(self, asked: Asked, trace: bytes = b"") -> float | None:
         """Answer the request, unless it is: how many seconds another has it, None where done."""
-        claimant = Claimant(self._holder, str(uuid4()), self._settings.seconds + _STORING_SECONDS)
+        claimant = Claimant(self._life, str(uuid4()), self._settings.seconds + _STORING_SECONDS)
         async with begin(self._engine) as tx:
             claimed = await node_results.claim(
                 tx, asked.request_id, claimant, self._settings.budget
@@ -124,10 +125,15 @@ class Generating:
         self._on_served(served)
         return None
 
-    async def let_go(self) -> None:
-        """Free what this consumer, or one that died in its place, has claimed."""
+    async def take_place(self) -> None:
+        """Free what those have claimed who had this place before, and died in it."""
         async with begin(self._engine) as tx:
             await node_results.let_go(tx, self._holder)
+
+    async def let_go(self) -> None:
+        """Free what this one has claimed, and nobody who may have its place by now."""
+        async with begin(self._engine) as tx:
+            await node_results.let_go(tx, self._life)
 
     async def _generate(
         self, asked: Asked, claimed: Claimed, articles: Sequence[search.FoundArticle]
@@ -173,7 +179,13 @@ class Generating:
                         spent = _spent(served.usage)
                         await node_results.add_usage(tx, asked.request_id, claimed, spent)
             except Exception as error:
-                if classify(error) not in {Fault.AGAIN, Fault.WAIT}:
+                fault = classify(error)
+                if fault is Fault.OWN and served.usage is not None:
+                    # Generated again, it would be paid again, and refused again.
+                    _log.error("a paid node was refused", error=describe(error), usage=served.usage)
+                    served = Served(unavailable(str(uuid4())), None)
+                    continue
+                if fault not in {Fault.AGAIN, Fault.WAIT}:
                     raise
                 _log.warning("a node waits to be stored", error=describe(error), seconds=pause)
                 await asyncio.sleep(pause)

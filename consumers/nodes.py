@@ -78,7 +78,7 @@ class Nodes:
 
         Raises what reading the offsets raised.
         """
-        await self._generating.let_go()
+        await self._generating.take_place()
         await connect(self._broker, self._kafka, self._make_consumer)
         await self._broker.start()
         await self._rebalances.assigned.wait()

@@ -100,7 +100,7 @@ class Rebalances(Seeking):
             _log.warning("partitions go while a batch is applied", partitions=len(revoked))
 
     async def seek(self, consumer: RawConsumer, assigned: set[TopicPartition]) -> None:
-        """Seek to the positions.
+        """Seek to the positions of those that are still assigned, however long servers are away.
 
         Nobody applies meanwhile who would end a stopped process that is in the way.
         """
@@ -108,7 +108,9 @@ class Rebalances(Seeking):
         while True:
             try:
                 async with watched(self._database_url):
-                    sought = await seek_to_positions(self._engine, consumer, assigned)
+                    sought = await seek_to_positions(
+                        self._engine, consumer, assigned & consumer.assignment()
+                    )
             except PositionBeyondEnd:
                 raise
             except Exception as error:

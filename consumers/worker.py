@@ -24,7 +24,7 @@ from consumers.isolate import Applier, Unavailable
 from consumers.lanes import Lanes, Read
 from consumers.raw_consumer import RawConsumer
 from consumers.raw_messages import Membership, connect, raw_broker, subscribe
-from consumers.reading import Rebalances, seek_to_positions
+from consumers.reading import Rebalances
 from consumers.records import DeadLetter, Delivery, Item, Poison, Reason, Record, Source
 from producers import topics
 from producers.kafka import Kafka
@@ -261,9 +261,7 @@ class Worker:
                     applied = await self._applier.apply(batch, datetime.now(UTC))
             except PositionBehind as error:
                 _log.warning("reading starts again at the positions", why=str(error))
-                self._applied_up_to |= await seek_to_positions(
-                    self._applier.engine, self.consumer, self.consumer.assignment()
-                )
+                await self._rebalances.seek(self.consumer, self.consumer.assignment())
                 return False
             except Unavailable as error:
                 _log.warning("batch waits", why=str(error), seconds=pause)
@@ -280,11 +278,12 @@ class Worker:
                 return True
 
     def _batches(self, records: Sequence[Record]) -> Iterator[Sequence[Record]]:
-        """The records of each batch, within bounds of bytes."""
+        """The records of each batch, within bounds of number and of bytes."""
         begin, size = 0, 0
+        most, most_bytes = self._settings.batch_records, self._settings.batch_bytes
         for index, record in enumerate(records):
             size += len(record.value or b"")
-            if index > begin and size > self._settings.batch_bytes:
+            if index - begin == most or (index > begin and size > most_bytes):
                 yield records[begin:index]
                 begin, size = index, len(record.value or b"")
         yield records[begin:]

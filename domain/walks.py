@@ -9,8 +9,6 @@ from domain.flows import after, is_end
 from domain.sessions import Active, SessionKind
 from domain.tickets import TICKET_CLOSED, TICKET_MERGED, TicketKind, TicketStatus
 
-"""Why a session is abandoned whose ticket was merged into one that has a session of its own."""
-
 
 def record_step(session: Active, command: RecordStep, context: Context) -> Decision:
     """Record the answer to the node at hand, or to one walked before: the path keeps both."""

@@ -1,6 +1,5 @@
 """What people who run accounts do with them: read and change categories, end an account."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -8,16 +7,15 @@ from datetime import UTC, datetime
 from pydantic import TypeAdapter, ValidationError
 
 from domain.people import Actor, administrator
+from firstline.again import again
 from firstline.looking.ask import check_id
 from producers import states
 from producers.topics import MESSAGE_LIMIT
 from schemas.fields import Categories
 from storage import accounts, outbox, people
 from storage.database import Transaction, begin, connect
-from storage.faults import Fault, classify
 
 _CATEGORIES: TypeAdapter[list[str]] = TypeAdapter(Categories)
-_TRIES = 3
 
 
 class AccountError(Exception):
@@ -67,15 +65,7 @@ async def delete(database_url: str, account_id: str) -> int:
     What its sessions have in the outbox goes out before their tombstones: it was staged under a
     share of the account's lock, so its ids are lower. Raises `AccountError`.
     """
-    for _ in range(_TRIES - 1):
-        try:
-            return await _delete(database_url, account_id)
-        except Exception as error:
-            # A batch took the locks in another order; it tries again as well.
-            if classify(error) is not Fault.AGAIN:
-                raise
-        await asyncio.sleep(0.1)
-    return await _delete(database_url, account_id)
+    return await again(lambda: _delete(database_url, account_id))
 
 
 async def _delete(database_url: str, account_id: str) -> int:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -23,12 +24,24 @@ def start(environ: Mapping[str, str]) -> int:
     """Start ``firstline up`` in the background, or find it running; return its process id.
 
     Returns once it consumes. Raises `BackgroundError`, with the end of its log, where it ends
-    before that.
+    before that, or does not consume in time: then it is ended.
     """
-    if (running := _running(environ)) is not None:
-        return running.pid
-    log = _log(environ)
-    with log.open("wb") as output:
+    process = _running(environ) or _started(environ)
+    deadline = time.monotonic() + _READY_WITHIN
+    while "ready" not in _said(environ):
+        if _ended(process) or time.monotonic() > deadline:
+            with suppress(psutil.Error, subprocess.TimeoutExpired):
+                process.terminate()
+                process.wait(_GONE_WITHIN)
+            end = " / ".join(_said(environ)[-5:])
+            msg = f"The worker did not come up; {_log(environ)} ends with: {end}"
+            raise BackgroundError(msg)
+        time.sleep(0.1)
+    return process.pid
+
+
+def _started(environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    with _log(environ).open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "firstline", "up"],
             stdin=subprocess.DEVNULL,
@@ -38,14 +51,17 @@ def start(environ: Mapping[str, str]) -> int:
             env=dict(environ),
         )
     _pid_file(environ).write_text(str(process.pid))
-    deadline = time.monotonic() + _READY_WITHIN
-    while "ready" not in log.read_text(errors="replace").splitlines():
-        if process.poll() is not None or time.monotonic() > deadline:
-            lines = log.read_text(errors="replace").splitlines()[-5:]
-            msg = f"The worker did not come up; {log} ends with: {' / '.join(lines)}"
-            raise BackgroundError(msg)
-        time.sleep(0.1)
-    return process.pid
+    return process
+
+
+def _ended(process: psutil.Process | subprocess.Popen[bytes]) -> bool:
+    if isinstance(process, subprocess.Popen):
+        return process.poll() is not None
+    return not process.is_running()
+
+
+def _said(environ: Mapping[str, str]) -> list[str]:
+    return _log(environ).read_text(errors="replace").splitlines()
 
 
 def stop(environ: Mapping[str, str]) -> bool:

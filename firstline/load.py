@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from firstline.again import again
 from firstline.catalogue_file import read_file
 from schemas.catalogue import RECIPIENT_LIMIT, Catalogue, User
 from schemas.fields import Time
@@ -20,10 +21,15 @@ async def load_file(path: Path, database_url: str) -> Loaded:
     or contradicts what the database has.
     """
     rows = _rows(read_file(path))
-    engine = connect(database_url, pool_size=1)
-    try:
+    # Under a name of its own: a worker that waits for it must not take it for a stopped one.
+    engine = connect(database_url, pool_size=1, application_name="firstline-load")
+
+    async def loading() -> Loaded:
         async with engine.begin() as connection:
             return await load(connection, rows, RECIPIENT_LIMIT)
+
+    try:
+        return await again(loading)
     finally:
         await engine.dispose()
 

@@ -83,8 +83,7 @@ async def run_worker(
         batches = connect_by_key(servers.database_url, pool_size=_WORKER_CONNECTIONS)
         leaving.push_async_callback(batches.dispose)
         slot = await take_slot(servers.database_url, settings.topic_prefix)
-        leaving.push_async_callback(slot.leave)
-        until: list[Coroutine[Any, Any, Any]] = [stop.wait(), slot.hold()]
+        until: list[Coroutine[Any, Any, Any]] = [stop.wait(), _hold(leaving, slot)]
         if with_relay:
             outbox = connect_relay(servers.database_url)
             leaving.push_async_callback(outbox.dispose)
@@ -156,6 +155,22 @@ async def _consume(worker: Worker, slot: Slot) -> None:
     await _until(worker.failed)
 
 
+def _hold(leaving: AsyncExitStack, slot: Slot) -> Coroutine[Any, Any, None]:
+    """Hold the slot until all that works in it has ended, then leave it.
+
+    What is returned ends where the slot is lost before, and raises `storage.slots.SlotLost`.
+    """
+    holding = asyncio.ensure_future(slot.hold())
+
+    async def leave() -> None:
+        holding.cancel()
+        await asyncio.gather(holding, return_exceptions=True)
+        await slot.leave()
+
+    leaving.push_async_callback(leave)
+    return _until(holding)
+
+
 async def run_relay(
     servers: Servers, settings: Settings, *, accept_lost_progress: bool = False
 ) -> None:
@@ -195,12 +210,11 @@ async def run_nodes(servers: Servers, settings: Settings, *, leaves: bool = Fals
     await preconditions(servers, settings)
     async with AsyncExitStack() as leaving:
         slot = await take_slot(servers.database_url, settings.topic_prefix, "nodes")
-        leaving.push_async_callback(slot.leave)
+        until: list[Coroutine[Any, Any, Any]] = [stop.wait(), _hold(leaving, slot)]
         metrics = Metrics(Tally())
         members = NodesSettings(slot.name, settings.ai_concurrency, leaves)
         nodes = _nodes(leaving, servers, settings, members, metrics.served)
         leaving.push_async_callback(nodes.stop)
-        until: list[Coroutine[Any, Any, Any]] = [stop.wait(), slot.hold()]
         if settings.alive_file is not None:
             until.append(_show_life(settings.alive_file, nodes.polled_seconds_ago))
         if settings.http_address is not None:

@@ -21,7 +21,7 @@ class Pruned:
 
 async def prune_all(database_url: str, kept: Kept) -> Pruned:
     """Delete all that was kept for long enough, slice by slice."""
-    engine = connect(database_url)
+    engine = connect(database_url, application_name="firstline-prune")
     try:
         async with begin(engine) as tx:
             forbidden = await retention.forbidden(tx)

@@ -38,6 +38,8 @@ _TOOL = ToolDefinition(
 _ASKING = ModelRequestParameters(output_mode="tool", output_tools=[_TOOL], allow_text_output=False)
 # A node of the largest size, with room for what is around it.
 _MOST_OUTPUT_TOKENS = 4_000
+# No model reads or writes as much: a provider that says more is wrong, and no budget could hold it.
+_MOST_TOKENS = 1_000_000_000
 _FIRST_PAUSE_SECONDS = 0.5
 # 408 and 409 ask for another try; 425 and 429 for a later one.
 _WORTH_ANOTHER_TRY = {408, 409, 425, 429}
@@ -156,8 +158,8 @@ class _Bill:
 
     def add(self, answer: ModelResponse) -> None:
         self.answers += 1
-        self._input += answer.usage.input_tokens
-        self._output += answer.usage.output_tokens
+        self._input += min(answer.usage.input_tokens, _MOST_TOKENS)
+        self._output += min(answer.usage.output_tokens, _MOST_TOKENS)
 
     def usage(self) -> Usage:
         # Dollars for a million tokens are microdollars for a token.

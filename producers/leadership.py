@@ -6,6 +6,7 @@ relays that fenced each other in turn would make no progress.
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -45,6 +46,8 @@ async def relay_forever(  # noqa: PLR0913, PLR0917 - where, how, and until when
                 await _pause(signals.stop, _STANDBY_SECONDS)
                 continue
             signals.tally.leading = True
+            if signals.recovered.is_set():
+                settings = replace(settings, accept_lost_progress=False)
             try:
                 await _lead_while_held(
                     lease,

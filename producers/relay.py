@@ -19,6 +19,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from producers.disconnect import heard
 from producers.kafka import Kafka
 from producers.progress import read_progress
 from producers.publish import Batch, RowsRefused, encode, publish, transactional_producer
@@ -36,7 +37,7 @@ class RelaySettings:
     """Bounds of one intent, and how long an idle relay waits before it looks again.
 
     ``accept_lost_progress`` is the operator's word that the progress topic was lost and that what
-    is open in the outbox may go out again.
+    is open in the outbox may go out again. It is said once: not for a later loss.
     """
 
     bounds: Bounds = field(default_factory=Bounds)
@@ -63,11 +64,12 @@ class Tally:
 class Signals:
     """``stop`` ends the relay after its current intent; ``wake`` tells it that rows were staged.
 
-    ``tally`` is what the relay tells in return.
+    ``tally`` is what the relay tells in return, and ``recovered`` that it has found its place.
     """
 
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    recovered: asyncio.Event = field(default_factory=asyncio.Event)
     tally: Tally = field(default_factory=Tally)
 
 
@@ -147,7 +149,7 @@ class Relay:
         if intent is None:
             return 0
         reach("relay: taken")
-        meanwhile = asyncio.gather(self._delete_settled(), self._ready_next(intent))
+        meanwhile = heard(asyncio.gather(self._delete_settled(), self._ready_next(intent)))
         try:
             await self.publish(intent)
             self.published = intent
@@ -257,6 +259,7 @@ async def lead(  # noqa: PLR0913 - where, how, and until when
             relay = await open_relay(
                 stack, engine, kafka, shard, settings, careful=careful, tally=signals.tally
             )
+        signals.recovered.set()
         while not signals.stop.is_set():
             signals.wake.clear()
             async with watched(database_url):

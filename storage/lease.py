@@ -16,13 +16,14 @@ _log = structlog.get_logger()
 
 _SILENCE_ALLOWED = "5s"
 _HEARTBEAT_SECONDS = 1.0
-_LOST = (
+LOST = (
     OSError,
     TimeoutError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
+"""What is raised where the lease's connection is no more."""
 _SETTINGS = {
     "application_name": "firstline-lease",
     "idle_session_timeout": _SILENCE_ALLOWED,
@@ -34,10 +35,13 @@ _SETTINGS = {
 
 
 class Lease:
-    """One advisory lock, held as long as its connection lives."""
+    """One advisory lock, held as long as its ``connection`` lives.
+
+    What is done on that connection is done by whoever holds the lock, or not at all.
+    """
 
     def __init__(self, connection: asyncpg.Connection, name: str) -> None:
-        self._connection = connection
+        self.connection = connection
         self.name = name
 
     async def hold(self) -> None:
@@ -45,8 +49,8 @@ class Lease:
         while True:
             try:
                 async with asyncio.timeout(_HEARTBEAT_SECONDS * 3):
-                    await self._connection.execute("select 1")
-            except _LOST:
+                    await self.connection.execute("select 1")
+            except LOST:
                 _log.warning("lease lost", lease=self.name)
                 return
             await asyncio.sleep(_HEARTBEAT_SECONDS)
@@ -54,7 +58,7 @@ class Lease:
     async def release(self) -> None:
         """Give the lock up by ending its connection."""
         with contextlib.suppress(Exception):
-            await self._connection.close(timeout=2)
+            await self.connection.close(timeout=2)
 
 
 async def try_lease(database_url: str, name: str) -> Lease | None:

@@ -132,11 +132,15 @@ async def add_usage(tx: Transaction, request_id: str, claimed: Claimed, spent: S
 
 
 async def let_go(tx: Transaction, holder: str) -> None:
-    """End the claims of a consumer that generates nothing any more."""
+    """End the claims of who generates nothing any more: a life of a consumer, or all of its lives.
+
+    The lives of a consumer are named after it: its name, a slash, and what tells them apart.
+    """
     await tx.execute(
         """
         update node_results set claimed_until = greatest(claimed_at, now())
-        where holder = $1 and node is null and claimed_until > now()
+        where (holder = $1 or starts_with(holder, $1 || '/'))
+            and node is null and claimed_until > now()
         """,
         holder,
     )

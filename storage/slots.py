@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import asyncpg
 import structlog
 
-from storage.lease import Lease, try_lease
+from storage.lease import LOST, Lease, try_lease
 
 _log = structlog.get_logger()
 
@@ -41,13 +41,14 @@ class Slot:
         """Keep the slot; take it again where Postgres was away. Raises `SlotLost`."""
         while True:
             await self.lease.hold()
+            await self.lease.release()
             self.lease = await self._take_again()
 
     async def leave(self) -> None:
-        """Say good-bye and free the slot."""
-        with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError):
+        """Say good-bye, where the slot is ours still, and free it."""
+        with contextlib.suppress(*LOST):
             async with asyncio.timeout(_LEAVE_SECONDS):
-                await _mark(self.database_url, self.lease.name, running=False)
+                await _mark(self.lease, running=False)
         await self.lease.release()
 
     async def _take_again(self) -> Lease:
@@ -81,7 +82,7 @@ async def take_slot(database_url: str, prefix: str, kind: str = "worker") -> Slo
             lower = await _lowest_free(database_url, names, range(number))
             await lease.release()
             number, lease = lower
-    was_running = await _mark(database_url, lease.name, running=True)
+    was_running = await _mark(lease, running=True)
     return Slot(database_url, lease.name, number, lease, unclean=was_running)
 
 
@@ -94,22 +95,21 @@ async def _lowest_free(database_url: str, names: str, numbers: range) -> tuple[i
     raise SlotLost(msg)
 
 
-async def _mark(database_url: str, name: str, *, running: bool) -> bool:
-    """Note whether a worker runs in the slot; return what stood there."""
-    connection = await asyncpg.connect(database_url, timeout=10)
-    try:
-        async with connection.transaction():
-            before = await connection.fetchval(
-                "select running from worker_slots where name = $1 for update", name
-            )
-            await connection.execute(
-                """
-                insert into worker_slots (name, running) values ($1, $2)
-                on conflict (name) do update set running = excluded.running
-                """,
-                name,
-                running,
-            )
-            return bool(before)
-    finally:
-        await connection.close(timeout=2)
+async def _mark(lease: Lease, *, running: bool) -> bool:
+    """Note whether a worker runs in the slot; return what stood there.
+
+    On the lease's own connection: only who has the slot says anything about it.
+    """
+    async with lease.connection.transaction():
+        before = await lease.connection.fetchval(
+            "select running from worker_slots where name = $1 for update", lease.name
+        )
+        await lease.connection.execute(
+            """
+            insert into worker_slots (name, running) values ($1, $2)
+            on conflict (name) do update set running = excluded.running
+            """,
+            lease.name,
+            running,
+        )
+        return bool(before)

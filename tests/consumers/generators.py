@@ -30,6 +30,7 @@ class Counting:
     says: Callable[[NodeRequest], NodeDraft] = _A_QUESTION
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     asked: list[NodeRequest] = field(default_factory=list)
+    usage: Usage = USAGE
     keys: list[str] = field(default_factory=list)
     busy: int = 0
     busiest: int = 0
@@ -47,7 +48,7 @@ class Counting:
             self.begun.notify_all()
         try:
             await self.gate.wait()
-            return Generated(self.says(request), USAGE)
+            return Generated(self.says(request), self.usage)
         finally:
             self.busy -= 1
 

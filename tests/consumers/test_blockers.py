@@ -350,9 +350,12 @@ async def test_a_slot_that_somebody_else_took_is_lost(
         waiter = asyncio.ensure_future(another.execute("select pg_advisory_lock($1)", key))
         await end_leases(desk)
         await waiter
-        await until(slot.lease._connection.is_closed)
+        await until(slot.lease.connection.is_closed)
         with pytest.raises(SlotLost, match="slot 0"):
             await slot.hold()
+        await slot.leave()
+        runs = "select running from worker_slots where name = $1"
+        assert await desk.connection.fetchval(runs, slot.name), "it says nothing in another's name"
 
 
 class JustEnded:

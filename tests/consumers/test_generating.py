@@ -7,7 +7,7 @@ import pytest
 
 from consumers.generating import Generating, GeneratingSettings
 from domain.built_nodes import AI_UNAVAILABLE
-from integrations.generator import NodeDraft, NodeOption, NodeRequest, Unavailable
+from integrations.generator import NodeDraft, NodeOption, NodeRequest, Unavailable, Usage
 from storage import outbox
 from storage.database import Transaction
 from storage.node_results import Budget
@@ -136,9 +136,32 @@ async def test_what_a_consumer_held_when_it_died_is_free_for_its_successor(desk:
     await other.let_go()
     assert await other.answer_once(asked) is not None, "another's claims stand"
     successor = consumer(desk, generator)
-    await successor.let_go()
+    await successor.take_place()
     assert await successor.answer_once(asked) is None
     assert len(generator.asked) == 1
+
+
+async def test_who_lost_its_place_frees_nothing_of_its_successor(desk: Desk) -> None:
+    asked = await started(desk)
+    lost, successor, stuck = consumer(desk, Counting()), Counting(), Counting()
+    stuck.gate.clear()
+    calling = asyncio.ensure_future(consumer(desk, stuck).answer(asked))
+    await stuck.until_asked(1)
+    await lost.let_go()
+    assert await consumer(desk, successor, "other").answer_once(asked) is not None
+    assert not successor.asked
+    stuck.gate.set()
+    await calling
+
+
+async def test_what_postgres_refuses_of_an_answer_is_paid_for_once(desk: Desk) -> None:
+    asked = await started(desk)
+    generator = Counting(usage=Usage("stub", 10**30, 20, 7))
+    async with asyncio.timeout(20):
+        await consumer(desk, generator).answer(asked)
+    assert len(generator.asked) == 1
+    assert (await shown(desk))["node"]["reason_category"] == AI_UNAVAILABLE
+    assert await used(desk) == []
 
 
 async def test_a_result_is_kept_until_the_database_takes_it(

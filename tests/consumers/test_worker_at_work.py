@@ -53,6 +53,30 @@ async def test_slow_values_are_decoded_in_slices_that_let_others_go_on(
     assert batch.spans == spans
 
 
+@pytest.mark.parametrize(
+    ("bounds", "sizes"),
+    [
+        (WorkerSettings(), [5]),
+        (WorkerSettings(batch_records=2), [2, 2, 1]),
+        (WorkerSettings(batch_records=5), [5]),
+        (WorkerSettings(batch_bytes=30), [3, 2]),
+        (WorkerSettings(batch_bytes=5), [1, 1, 1, 1, 1]),
+        (WorkerSettings(batch_records=2, batch_bytes=10), [1, 1, 1, 1, 1]),
+    ],
+)
+async def test_a_batch_has_no_more_records_and_bytes_than_it_may(
+    desk: Desk, database_url: str, bounds: WorkerSettings, sizes: list[int]
+) -> None:
+    """However much was read, and has gathered meanwhile; a single record may be larger."""
+    worker = Worker(
+        Kafka("127.0.0.1:1", "t."), database_url, Applier(desk.engine, Limits()), bounds
+    )
+    records = [ARecord(b"x" * 10, offset=offset) for offset in range(5)]
+    batches = list(worker._batches(records))
+    assert [len(batch) for batch in batches] == sizes
+    assert [record for batch in batches for record in batch] == records
+
+
 @pytest.mark.parametrize(("course", "position"), [(4, None), (5, 2)])
 async def test_what_was_read_before_reading_started_elsewhere_is_dropped(
     desk: Desk, database_url: str, course: int, position: int | None

@@ -43,6 +43,17 @@ def test_one_that_does_not_come_up_says_why(environ: dict[str, str]) -> None:
         background.start(environ)
 
 
+def test_one_that_is_not_ready_in_time_is_ended(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else whoever asks again would be told that it is up."""
+    monkeypatch.setattr(background, "_READY_WITHIN", 0.0)
+    with pytest.raises(background.BackgroundError, match="did not come up"):
+        background.start(environ)
+    (pid_file,) = tmp_path.rglob("up.pid")
+    assert not psutil.pid_exists(int(pid_file.read_text()))
+
+
 def firstline(environ: dict[str, str], *arguments: str) -> str:
     """What a command prints that succeeds."""
     return subprocess.run(

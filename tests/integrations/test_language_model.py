@@ -174,6 +174,14 @@ async def test_an_answer_that_is_no_use_is_asked_for_anew_under_another_key() ->
     assert generated.usage == Usage("model-1", 2 * INPUT_TOKENS, 2 * OUTPUT_TOKENS, 72)
 
 
+async def test_a_number_of_tokens_that_cannot_be_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.integrations.provider.INPUT_TOKENS", 10**30)
+    async with provider() as stand_in, asking(stand_in) as model:
+        generated = await model.generate(request(), idempotency_key="k")
+    assert generated.usage.input_tokens == 1_000_000_000
+    assert generated.usage.cost_microdollars < 2**63
+
+
 async def test_costs_are_rounded_up_to_whole_microdollars() -> None:
     prices = {"input_price": Decimal("0.0001"), "output_price": Decimal(0)}
     async with provider() as stand_in, asking(stand_in, **prices) as model:

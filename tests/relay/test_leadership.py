@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -251,3 +251,24 @@ async def test_a_predecessor_that_stopped_with_the_shard_in_its_hands_is_not_wai
                 signals.stop.set()
     assert await house.waiting() == 0
     assert await house.faults() == set()
+
+
+async def test_the_word_that_progress_was_lost_holds_for_one_loss(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A life that ends before it has recovered has not used it up."""
+    said: list[bool] = []
+
+    async def lives(*where: Any, signals: Signals, **_: Any) -> None:  # noqa: ANN401
+        said.append(where[-1].accept_lost_progress)
+        if len(said) > 1:
+            signals.recovered.set()
+        if len(said) > 2:
+            signals.stop.set()
+        raise OSError
+
+    monkeypatch.setattr(leadership, "lead", lives)
+    settings = replace(SMALL_INTENTS, accept_lost_progress=True)
+    async with asyncio.timeout(30):
+        await relay_forever(house.database_url, house.engine, house.kafka, settings, Signals())
+    assert said == [True, True, False]
