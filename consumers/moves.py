@@ -25,7 +25,7 @@ from domain.events import (
 from domain.evolve import evolve, evolve_ticket
 from domain.history import Recorded, Walk
 from domain.people import Actor, Recipient
-from domain.sessions import Active, Born, Escalated, Session, Unborn
+from domain.sessions import Active, Born, Escalated, Session, Unborn, Waiting
 from domain.tickets import TicketKind
 from storage.facts import Facts
 from storage.sessions import AuditEntry
@@ -106,9 +106,11 @@ def _move_ticket(facts: Facts, before: Session, session: Born, event: Event) -> 
         if facts.active.get(held) == session_id:
             del facts.active[held]
     key = (account_id, session.origin.ticket)
+    ticket = facts.tickets.get(key)
     if isinstance(session, Active):
         facts.active[key] = session_id
-    ticket = facts.tickets.get(key)
+    if isinstance(event, SessionStarted) and ticket is not None and ticket.reopened_at is not None:
+        facts.previous[key] = session_id
     if ticket is not None and ticket.ref.kind is TicketKind.INTERNAL:
         facts.tickets[key] = evolve_ticket(ticket, event)
 
@@ -134,7 +136,7 @@ def _recipients(facts: Facts, session: Born, event: Event) -> tuple[Recipient, .
         return ()
     account_id = session.origin.account_id
     chosen: list[Recipient] = []
-    if isinstance(event, Renotified):
+    if isinstance(event, Renotified) and isinstance(session.escalation, Waiting):
         steps = facts.escalation_steps.get(account_id, [])
         chosen = steps[event.step - 1] if event.step <= len(steps) else []
     if isinstance(event, (SessionEscalated, EscalationEvent)):

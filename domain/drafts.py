@@ -30,6 +30,10 @@ _NOT_WALKED = EscalateEnd(
     "escalate", "Nobody has gone this way yet. Please escalate.", "not_walked_yet"
 )
 _TITLE_LIMIT = 100
+_UNTITLED = "Untitled"
+# Of the texts of a draft, in bytes. Nobody looks through more, and Postgres cannot search more than
+# some multiple of it.
+_TEXTS_LIMIT = 256 * 1024
 
 
 @value
@@ -65,18 +69,20 @@ def path(session: Active, steps: Iterable[StepRecorded]) -> list[Taken]:
 
 
 def drafted(draft_id: str, session: Active, taken: Sequence[Taken]) -> Draft | None:
-    """The draft that a walk makes by itself, None of an empty one."""
+    """The draft that a walk makes by itself; none of an empty one, or of one that is too large."""
     if not taken:
         return None
     origin = session.origin
     start, nodes = _chain(taken, 1)
-    title = " ".join((origin.problem_text or "").split())
+    if _is_too_large(flow := _flow(start, nodes)):
+        return None
+    title = " ".join((origin.problem_text or "").split()) or _UNTITLED
     return Draft(
         draft_id,
         origin.account_id,
         origin.category or None,
         title if len(title) <= _TITLE_LIMIT else title[: _TITLE_LIMIT - 1] + "…",
-        _flow(start, nodes),
+        flow,
         frozenset({origin.session_id}),
     )
 
@@ -84,12 +90,19 @@ def drafted(draft_id: str, session: Active, taken: Sequence[Taken]) -> Draft | N
 def merged(draft: Draft, session_id: str, taken: Sequence[Taken]) -> Draft | None:
     """The draft with another walk in it, or None where that begins otherwise.
 
-    Where the two part at the same answer, the draft goes on as it did.
+    Where the two part at the same answer, the draft goes on as it did; one that would be too large
+    stays as it is.
     """
     flow = _grown(draft.flow, taken)
     if flow is None:
         return None
+    if _is_too_large(flow):
+        flow = draft.flow
     return replace(draft, flow=flow, sessions=draft.sessions | {session_id})
+
+
+def _is_too_large(flow: Flow) -> bool:
+    return sum(len(node.text.encode()) for node in flow.nodes.values()) > _TEXTS_LIMIT
 
 
 def _grown(flow: Flow, taken: Sequence[Taken]) -> Flow | None:

@@ -107,16 +107,21 @@ def evolve(  # noqa: C901 - one arm an event
 
 
 def evolve_ticket(ticket: Ticket, event: Event) -> Ticket:
-    """What an event of its session makes of a ticket that firstline keeps itself."""
+    """What an event of its session makes of a ticket that firstline keeps itself.
+
+    A ticket that somebody closed meanwhile stays closed.
+    """
     match event:
         case SessionResolved(resolution_notes=notes) | EscalationClosed(resolution_notes=notes):
-            return replace(ticket, status=TicketStatus.RESOLVED, resolution_notes=notes)
+            made = replace(ticket, status=TicketStatus.RESOLVED, resolution_notes=notes)
         case SessionEscalated():
-            return replace(ticket, status=TicketStatus.ESCALATED)
+            made = replace(ticket, status=TicketStatus.ESCALATED)
         case HandedBack():
-            return replace(ticket, status=TicketStatus.OPEN)
+            made = replace(ticket, status=TicketStatus.OPEN)
         case _:
             return ticket
+    closed = ticket.status is TicketStatus.CLOSED
+    return replace(made, status=ticket.status) if closed else made
 
 
 def _born(event: SessionStarted) -> Active:
@@ -181,7 +186,7 @@ def _move(escalation: Escalation, event: EscalationEvent) -> Escalation:
         case Waiting(), EscalationClaimed():
             return Claimed(event.by, event.at, escalation.notified)
         case Claimed(), EscalationReleased():
-            return Waiting(escalation.notified)
+            return Waiting()  # for the steps of its policy, from the first
         case Claimed(), EscalationClosed():
             return Closed(
                 escalation.by,

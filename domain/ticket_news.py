@@ -56,7 +56,7 @@ class End:
 
 @value
 class MoveTo:
-    """The session on the ticket goes on on another. A merge that names none is an `End`."""
+    """The session on the ticket goes on on another. A merge that names no other is an `End`."""
 
     ticket: TicketRef
 
@@ -101,8 +101,9 @@ def hear(ticket: Ticket, news: TicketNews) -> tuple[Ticket, Effect | None]:
             closed = replace(
                 known, status=TicketStatus.CLOSED, closed_at=_later(known.closed_at, news.at)
             )
-            if news.merged_into is not None:
-                return closed, MoveTo(news.merged_into)
+            other = news.merged_into if news.action is TicketAction.MERGED else None
+            if other is not None and other != known.ref:
+                return closed, MoveTo(other)
             return closed, End(_ENDS[news.action])
 
 

@@ -22,11 +22,11 @@ def record_step(session: Active, command: RecordStep, context: Context) -> Decis
 
 
 def move_ticket(session: Active, command: MoveTicket, context: Context) -> Decision:
-    """Go on on the other ticket; this session ends if that is closed, or has one of its own."""
+    """Go on on the other ticket; this session ends where that is closed, taken or not there."""
     if session.origin.ticket == command.ticket:
         return Accepted(())
-    if context.ticket is None and command.ticket.kind is TicketKind.INTERNAL:
-        return Rejected(Code.UNKNOWN_TICKET, "The account has no such ticket.")
+    if context.ticket is None and command.ticket.kind is TicketKind.INTERNAL:  # we have no such
+        return Accepted((SessionAbandoned(at=context.now, reason=TICKET_MERGED),))
     if context.ticket is not None and context.ticket.status is TicketStatus.CLOSED:
         return Accepted((SessionAbandoned(at=context.now, reason=TICKET_CLOSED),))
     if context.active_session_id is not None:

@@ -122,6 +122,8 @@ def _of_kafka(error: KafkaError) -> str:
 
 
 def _away(error: OSError | TimeoutError) -> str:
+    if error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
     if isinstance(error, FileNotFoundError):
         return (
             "a file that FIRSTLINE_DATABASE_URL names is not there: a certificate, or the socket"

@@ -25,6 +25,10 @@ _TOPIC_NAME = r"^[A-Za-z0-9._-]{0,180}$"
 _HTTP_ADDRESS = r"^[^:\s]+:[0-9]{1,5}$"
 
 
+# A hundred years: before that, there is no date to go back to.
+_MOST_DAYS = 36_500
+
+
 class Settings(BaseSettings):
     """What a deployment may choose. Both servers are named, or neither."""
 
@@ -51,11 +55,12 @@ class Settings(BaseSettings):
         1, ge=1, le=9, description="Replicas of each topic that is created; 3 in production."
     )
     retention_days: int = Field(
-        14, ge=1, description="How long Kafka keeps commands and outcomes, in days."
+        14, ge=1, le=_MOST_DAYS, description="How long Kafka keeps commands and outcomes, in days."
     )
     inbox_days: int = Field(
         16,
         ge=2,
+        le=_MOST_DAYS,
         description="How long command ids are remembered, in days; longer than Kafka has them.",
     )
     batch_records: int = Field(
@@ -82,14 +87,19 @@ class Settings(BaseSettings):
     walk_days: int = Field(
         365,
         ge=0,
+        le=_MOST_DAYS,
         description="How long steps and notes are kept after the end, in days; 0 for good.",
     )
     audit_days: int = Field(
-        730, ge=0, description="How long the audit trail is kept, in days; 0 for good."
+        730,
+        ge=0,
+        le=_MOST_DAYS,
+        description="How long the audit trail is kept, in days; 0 for good.",
     )
     dead_letter_days: int = Field(
         90,
         ge=0,
+        le=_MOST_DAYS,
         description="How long dead letters are kept that nothing waits for, in days; 0 for good.",
     )
     walk_steps: int = Field(500, ge=1, le=500, description="The most steps of a walk.")

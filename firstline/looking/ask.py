@@ -84,9 +84,9 @@ def since(text: str | None, now: datetime) -> datetime | None:
     """The moment of ``2h`` ago, or of a time as RFC 3339 has it. Raises `NothingToShow`."""
     if text is None:
         return None
-    if matched := _AGO.fullmatch(text):
-        return now - timedelta(**{_UNITS[matched[2]]: int(matched[1])})
-    with suppress(ValueError, IndexError):
+    with suppress(ValueError, IndexError, OverflowError):
+        if matched := _AGO.fullmatch(text):
+            return now - timedelta(**{_UNITS[matched[2]]: int(matched[1])})
         if (found := moment(text)).tzinfo is not None:
             return found
     msg = f"{text!r} is neither a time with an offset, as RFC 3339 has it, nor as 2h is"

@@ -216,6 +216,17 @@ async def test_a_session_on_a_reopened_ticket_goes_on_where_the_last_one_ended(
         assert begun["data"].get("previous_session_id") == expected
 
 
+async def test_sessions_of_one_batch_are_linked_on_a_reopened_ticket(desk: Desk) -> None:
+    first, second, third = on_ticket(), on_ticket(), on_ticket()
+    await desk.hear(first)
+    await desk.hear(said("closed", 1))
+    await desk.hear(*await desk.asked())
+    await desk.hear(said("reopened", 2))
+    await desk.hear(second, resolve(second["session_id"]), third)
+    (begun,) = await desk.messages("session-events", third["session_id"])
+    assert begun["data"]["previous_session_id"] == second["session_id"]
+
+
 async def test_a_session_on_a_ticket_that_was_never_closed_is_linked_to_none(desk: Desk) -> None:
     first, second = on_ticket(), on_ticket()
     await desk.hear(first, resolve(first["session_id"]))

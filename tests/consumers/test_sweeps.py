@@ -259,6 +259,16 @@ async def test_past_the_steps_those_are_told_who_were_told_first(desk: Desk) -> 
     assert last == ("renotified", ["oncall@acme.example"])
 
 
+async def test_who_is_told_of_a_silent_claim_is_not_who_waits_for_one(desk: Desk) -> None:
+    await desk.set_policy(ACME, escalation=STEPS, silent_minutes=60)
+    session = await escalated(desk)
+    await desk.hear(by_erin("claim_escalation", session), now=NOW)
+    await desk.hear(*await swept(desk, NOW + HOUR), now=NOW + HOUR)
+    assert (await told(desk, session))[-1] == ("renotified", ["oncall@acme.example"])
+    await desk.hear(by_erin("release_escalation", session), now=NOW + 2 * HOUR)
+    assert sessions_of(await swept(desk, NOW + 3 * HOUR)) == [session], "the steps begin anew"
+
+
 async def test_an_escalation_that_was_released_waits_from_then_on(desk: Desk) -> None:
     await desk.set_policy(ACME, escalation=STEPS)
     session = await escalated(desk)

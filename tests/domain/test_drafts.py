@@ -52,6 +52,10 @@ def did(node: BuiltNode) -> Taken:
     return Taken(node, None)
 
 
+def texts(draft: Draft) -> int:
+    return sum(len(node.text.encode()) for node in draft.flow.nodes.values())
+
+
 def session(**more: object) -> Active:
     made = after([started(kind=SessionKind.AI_BUILD, **more)])
     assert isinstance(made, Active)
@@ -199,3 +203,25 @@ def test_a_walk_that_begins_otherwise_is_another_draft() -> None:
     draft = draft_of(yes(ON))
     for first in (did(PUSH), yes(RINGS), yes(other), did(READ)):
         assert with_also(draft, first) is None
+
+
+def test_a_draft_stops_growing_at_256_kib() -> None:
+    """Postgres searches a megabyte at most, and a helpful end must not fail of that."""
+    choices = tuple(Choice(str(number), "A way") for number in (1, 2, 3))
+    three = a_node(id="q1", text="Which?", choices=choices)
+    draft = drafted(DRAFT, session(), [Taken(three, "1"), did(an_action(text="x" * 150_000))])
+    assert draft is not None
+    grown = merged(draft, OTHER_SESSION, [Taken(three, "2"), did(an_action(text="電" * 30_000))])
+    assert grown is not None
+    assert texts(grown) == texts(draft) + 90_000
+    full = merged(grown, an_id(0x99), [Taken(three, "3"), did(an_action(text="電" * 30_000))])
+    assert full is not None
+    assert full.flow == grown.flow
+    assert an_id(0x99) in full.sessions
+    assert drafted(DRAFT, session(), [did(an_action(text="電" * 90_000))]) is None
+
+
+def test_a_draft_always_has_a_title() -> None:
+    made = drafted(DRAFT, session(problem_text=" "), [did(PUSH)])
+    assert made is not None
+    assert made.title == "Untitled"

@@ -253,6 +253,11 @@ def test_people_are_told_again_once_a_step(before: Sequence[Event]) -> None:
     again.when(renotify(step=2), user=None).then(renotified(step=2))
 
 
+def test_a_released_escalation_is_told_of_from_the_first_step() -> None:
+    told = escalation(renotified(step=1), claimed(), renotified(step=2), released())
+    told.when(renotify(step=1), user=None).then(renotified(step=1))
+
+
 def test_a_step_that_was_left_out_does_not_come_any_more() -> None:
     escalation(renotified(step=3)).when(renotify(step=2), user=None).then()
 

@@ -238,7 +238,7 @@ ESCALATIONS: dict[str, tuple[list[Event], Escalation, str]] = {
     "claimed": ([claimed()], Claimed(ENGINEER, NOW), "claimed"),
     "told of again, and claimed": ([renotified(), claimed()], Claimed(ENGINEER, NOW, 1), "claimed"),
     "claimed, and told of": ([claimed(), renotified()], Claimed(ENGINEER, NOW, 1), "claimed"),
-    "released": ([renotified(), claimed(), released()], Waiting(1), "open"),
+    "released": ([renotified(), claimed(), released()], Waiting(), "open"),
     "claimed again": (
         [claimed(by=TECH), released(), claimed(at=LATER)], Claimed(ENGINEER, LATER), "claimed",
     ),
@@ -387,6 +387,16 @@ def test_a_closed_escalation_resolves_its_ticket_with_the_notes() -> None:
 def test_an_escalation_that_is_handed_back_opens_its_ticket() -> None:
     before = a_ticket(title="No mail", status=TicketStatus.ESCALATED)
     assert evolve_ticket(before, handed_back()) == a_ticket(title="No mail")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [resolved(), escalated(), closed(), handed_back()],
+    ids=lambda event: type(event).__name__,
+)
+def test_a_ticket_that_somebody_closed_meanwhile_stays_closed(event: Event) -> None:
+    ticket = evolve_ticket(a_ticket(status=TicketStatus.CLOSED), event)
+    assert ticket.status is TicketStatus.CLOSED
 
 
 UNTOLD = {

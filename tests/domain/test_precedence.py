@@ -177,7 +177,7 @@ CASES: dict[str, Case] = {
         [started, escalated, claimed],
         context=ENGINEERS,
     ),
-    "move_ticket": Case(move_ticket, [A_PERSON, FOREIGN, STALE, ENDED, NO_TICKET]),
+    "move_ticket": Case(move_ticket, [A_PERSON, FOREIGN, STALE, ENDED]),
     "end_with_ticket": Case(end_with_ticket, [A_PERSON, FOREIGN, STALE, ENDED]),
     "serve_node": Case(
         serve_node,

@@ -71,6 +71,17 @@ def test_a_merged_ticket_s_session_moves() -> None:
     assert effect == MoveTo(OTHER_TICKET)
 
 
+@pytest.mark.parametrize("action", [CLOSED, DELETED])
+def test_only_a_merge_moves_the_session(action: TicketAction) -> None:
+    _, (effect,) = heard(news(action, at=at(1), merged_into=OTHER_TICKET))
+    assert effect == End(ENDS[action])
+
+
+def test_a_ticket_that_was_merged_into_itself_ends_its_session() -> None:
+    _, (effect,) = heard(news(MERGED, at=at(1), merged_into=PSA_TICKET))
+    assert effect == End("ticket_merged")
+
+
 def test_a_ticket_that_was_merged_into_nothing_known_ends_its_session() -> None:
     ticket, (effect,) = heard(news(MERGED, at=at(1)))
     assert (ticket.status, effect) == (TicketStatus.CLOSED, End("ticket_merged"))

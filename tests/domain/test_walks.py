@@ -241,9 +241,9 @@ def test_a_session_ends_where_the_other_ticket_is_closed() -> None:
     )
 
 
-def test_a_session_does_not_move_to_a_ticket_that_is_not_the_account_s() -> None:
+def test_a_session_ends_where_it_would_move_to_a_ticket_that_is_not_the_account_s() -> None:
     unknown = given(started()).when(move_ticket(ticket=INTERNAL_TICKET), user=None, ticket=None)
-    unknown.then(Code.UNKNOWN_TICKET)
+    unknown.then(abandoned(reason=TICKET_MERGED))
 
 
 def test_a_session_that_ended_does_not_move() -> None:
