@@ -202,7 +202,10 @@ def _is_correlation(value: object) -> bool:
 def _explain(error: ValidationError) -> str:
     """Name the first fault by field, without any of the payload's text."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"][1:]) or "type"
+    fields = first["loc"][1:]
+    where = ".".join(map(str, fields)) + ": " if fields else ""
     if first["type"] == "json_invalid":  # what is JSON to us and not to pydantic
         return "a text holds a lone surrogate, or a number has thousands of digits"
-    return f"{where}: {first['msg']}"
+    if not first["loc"]:
+        where = "type: "
+    return f"{where}{first['msg'].removeprefix('Value error, ')}"

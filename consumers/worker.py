@@ -46,8 +46,11 @@ _LONGEST_PAUSE = 5.0
 _COMMIT_EVERY_SECONDS = 1.0
 # How long a fetch waits for the first record; it returns with it at once.
 _PATIENCE_MS = 500
-_DRAIN_SECONDS = 10.0
-_LEAVE_SECONDS = 5.0
+_DRAIN_SECONDS = 8.0
+_LEAVE_SECONDS = 3.0
+_COMMIT_SECONDS = 2.0
+STOP_SECONDS = _DRAIN_SECONDS + _COMMIT_SECONDS + 2 * _LEAVE_SECONDS
+"""The longest that stopping a worker takes where no server answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,7 @@ class Worker:
             self.failed.result()
 
     async def stop(self) -> None:
-        """Let the batch at hand end, commit its offsets, and leave.
+        """Let the batch at hand end, commit its offsets, and leave, within `STOP_SECONDS`.
 
         A batch that waits for a server is left: it was not applied and comes back.
         """
@@ -343,7 +346,7 @@ class Worker:
             return
         try:
             reach("offsets: due")
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(_COMMIT_SECONDS):
                 await self.consumer.commit(offsets)
             reach("offsets: committed")
         except Exception as error:  # noqa: BLE001 - the positions are the truth

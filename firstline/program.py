@@ -40,8 +40,10 @@ _log = structlog.get_logger()
 # More than a batch at work holds, so that none is walked through to find nothing: reference counts
 # free all of a batch. With the defaults, a quarter of the worker's time went there.
 _OBJECTS_BETWEEN_COLLECTIONS = 200_000
-_RELAY_DRAIN_SECONDS = 6.0
-_UPKEEP_SECONDS = 2.0
+# With what stopping the worker, throwing the relay's clients away and leaving the slot may take,
+# less than the 30 seconds after which whoever said SIGTERM says SIGKILL.
+_RELAY_DRAIN_SECONDS = 4.0
+_UPKEEP_SECONDS = 1.0
 # One for each of four lanes, and some for seeking.
 _WORKER_CONNECTIONS = 6
 # One for sweeping, one for pruning.

@@ -18,6 +18,8 @@ from producers import topics
 from producers.kafka import Kafka
 
 _REQUEST_MS = 20_000
+# As much as the client sends at once; commands of more than half of it are dead letters anyway.
+_LINE_LIMIT = 1_000_000
 
 
 class TrafficError(Exception):
@@ -100,6 +102,9 @@ def _read_commands(file: Path) -> list[tuple[bytes, bytes]]:
             session_id = None
         if not isinstance(session_id, str):
             msg = f"{file}:{number} is not a JSON object with a session_id; nothing was sent"
+            raise TrafficError(msg)
+        if len(line) > _LINE_LIMIT:
+            msg = f"{file}:{number} has {len(line)} bytes, too many for Kafka; nothing was sent"
             raise TrafficError(msg)
         keyed.append((session_id.encode(errors="replace"), line))
     return keyed

@@ -19,7 +19,7 @@ _log = structlog.get_logger()
 
 _MOST_SLOTS = 1_000
 _RETAKE_SECONDS = 30.0
-_LEAVE_SECONDS = 2.0
+_LEAVE_SECONDS = 1.0
 _GHOST_SECONDS = 1.0
 
 

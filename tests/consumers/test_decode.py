@@ -269,6 +269,12 @@ def test_internal_types_are_unknown_elsewhere(kind: str, source: Source) -> None
         assert outside.rejected.message == "type: not a command type"
 
 
+def test_what_is_wrong_with_more_than_one_field_names_none() -> None:
+    refused = read(command("start_adhoc", ticket_kind="internal", ticket_id="abc"), Source.CHAT)
+    assert isinstance(refused, Refused)
+    assert refused.rejected.message == "the ticket_id of an internal ticket is a UUID"
+
+
 @pytest.mark.parametrize("kind", REQUIRED)
 @pytest.mark.parametrize("actor", [None, ABSENT])
 def test_the_system_acts_on_the_internal_topic_alone(kind: str, actor: object) -> None:

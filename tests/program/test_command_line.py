@@ -133,6 +133,20 @@ CASES = {
         "send deep.jsonl --source chat",
         r"deep.jsonl:1 is not a JSON object with a session_id; nothing was sent",
     ),
+    "a line that is too long": Case(
+        "send long.jsonl --source chat",
+        r"long.jsonl:2 has 1\d{6} bytes, too many for Kafka; nothing was sent",
+    ),
+    "a time longer ago than there is": Case(
+        "dead-letters list --since 999999d", r"'999999d' is neither a time .*",
+    ),
+    "days before there was a date": Case(
+        "prune", r".*FIRSTLINE_WALK_DAYS: Input should be less than or equal to 36500", 2,
+        {"FIRSTLINE_WALK_DAYS": "999999"},
+    ),
+    "a folder that cannot be made": Case(
+        "contracts --into ok.jsonl/contracts", r"ok.jsonl/contracts.*: Not a directory",
+    ),
     "a setting out of its range": Case(
         "topics", r".*FIRSTLINE_PARTITIONS: Input should be greater than or equal to 1", 2,
         {"FIRSTLINE_PARTITIONS": "0"},
@@ -146,6 +160,8 @@ def ended(installation: Installation, servers: Servers) -> Iterator[dict[str, En
     folder = installation.folder
     (folder / "ok.jsonl").write_bytes(encode(command("start_adhoc")) + b"\n")
     (folder / "second.jsonl").write_bytes(encode(command("start_adhoc")) + b"\n[1]\n")
+    long = encode(command("start_adhoc", correlation="x" * 1_000_000))
+    (folder / "long.jsonl").write_bytes(encode(command("start_adhoc")) + b"\n" + long + b"\n")
     (folder / "deep.jsonl").write_bytes(b"[" * 100_000 + b"\n")
     (folder / "broken.json").write_text("{")
     (folder / "odd.json").write_text('{"users": [{"id": 1}], "nonsense": []}')
