@@ -1,7 +1,7 @@
 """What news of a ticket changes: what is known of it, and the session that works on it."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from domain.tickets import (
@@ -69,6 +69,8 @@ class TakeIn:
 
 
 Effect = End | MoveTo | TakeIn
+# When a ticket was reopened that nobody ever said a time of: before whatever is said of it later.
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _ENDS = {
     TicketAction.CLOSED: TICKET_CLOSED,
     TicketAction.DELETED: TICKET_DELETED,
@@ -128,7 +130,7 @@ def _reopened(ticket: Ticket, news: TicketNews) -> tuple[Ticket, Effect | None]:
     opened = replace(
         ticket,
         status=TicketStatus.OPEN,
-        reopened_at=_later(ticket.reopened_at, news.at) or ticket.updated_at,
+        reopened_at=_later(ticket.reopened_at, news.at) or ticket.updated_at or _LONG_AGO,
     )
     return opened, TakeIn(opened.title) if opened.title else None
 

@@ -13,6 +13,9 @@ PositionBeyondEnd         the topic is not the one that was read before
 ProgressLost              the relay cannot tell what went out
 SlotLost                  start again
 BackgroundError           look at the log it names
+TrafficError              look at the file, or at the topic
+UnknownRevision           use the program that the database is of
+ProgressUnreadable        look at what kept the progress from being read
 TooMuchPoison             mend the program or its deployment, then settle the dead letters
 LetterStays               do with the dead letter what the message says
 Defect                    report it

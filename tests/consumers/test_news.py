@@ -216,6 +216,17 @@ async def test_a_session_on_a_reopened_ticket_goes_on_where_the_last_one_ended(
         assert begun["data"].get("previous_session_id") == expected
 
 
+async def test_a_ticket_may_be_reopened_at_no_time_that_anybody_says(desk: Desk) -> None:
+    first, second = on_ticket(), on_ticket()
+    await desk.hear(first)
+    await desk.hear(said("closed"))
+    await desk.hear(*await desk.asked())
+    await desk.hear(said("reopened"))
+    await desk.hear(second)
+    (begun,) = await desk.messages("session-events", second["session_id"])
+    assert begun["data"]["previous_session_id"] == first["session_id"]
+
+
 async def test_sessions_of_one_batch_are_linked_on_a_reopened_ticket(desk: Desk) -> None:
     first, second, third = on_ticket(), on_ticket(), on_ticket()
     await desk.hear(first)
