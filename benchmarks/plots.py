@@ -38,7 +38,7 @@ class Plot(NamedTuple):
     unit: str = "commands a second"
 
 
-_PLOTS = (
+PLOTS = (
     Plot(
         "throughput-by-batch-size",
         "One worker, by the most records of a batch",
@@ -62,12 +62,13 @@ _PLOTS = (
         "milliseconds",
     ),
 )
+"""Every picture of the docs."""
 
 
 def draw(results: Results) -> None:
     """Draw each picture whose figures were measured."""
     _FOLDER.mkdir(exist_ok=True)
-    for plot in _PLOTS:
+    for plot in PLOTS:
         if plot.lines.keys() <= results.raw.keys():
             _draw(plot, {measure: _by_number(results, measure, plot.of) for measure in plot.lines})
 

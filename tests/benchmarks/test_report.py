@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.plots import PLOTS
 from benchmarks.report import AT_LEAST, AT_MOST, LATEST, NAMES, line, shown, with_figures
 from tests.docs.reading import page, quoted, rows, section
 
@@ -44,6 +45,12 @@ def test_the_figures_of_a_run_replace_those_before(latest: dict[str, Any]) -> No
     assert with_figures(once, new) == once
     with pytest.raises(ValueError, match="lacks the marks"):
         with_figures("# Performance\n", new)
+
+
+def test_what_pictures_are_drawn_of_is_in_the_file(latest: dict[str, Any]) -> None:
+    assert latest["quick"] or all(
+        latest["raw"][measure][plot.of] for plot in PLOTS for measure in plot.lines
+    )
 
 
 def test_the_pictures_are_on_the_page() -> None:
