@@ -79,8 +79,7 @@ def _draw(plot: Plot, figures: Mapping[str, Mapping[int, float]]) -> None:
     axes = figure.subplots()
     numbers = list(next(iter(figures.values())))
     places = range(len(numbers))
-    for style, (measure, by_number) in zip(_STYLES, figures.items(), strict=False):
-        color, above = style
+    for (color, above), (measure, by_number) in zip(_STYLES, figures.items(), strict=False):
         values = list(by_number.values())
         label = plot.lines[measure]
         axes.plot(places, values, color=color, linewidth=2.2, marker="o", markersize=6, label=label)

@@ -5,8 +5,6 @@ where it is no command: workers that get commands of the session meanwhile wait,
 turns, and the second finds the letter settled. Who did what, when and why is written up beside it.
 """
 
-import asyncio
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -28,14 +26,12 @@ from consumers.replay import Way, apply_in_order, carry_out
 from domain.context import Limits
 from storage import dead_letter_desk as letters
 from storage import dead_letters, inbox, looking
+from storage.again import again
 from storage.database import Transaction, begin, rehearse
 from storage.dead_letter_desk import Act, Kept
 from storage.dead_letters import AccountSession
-from storage.faults import Fault, classify
 from storage.looking import SessionSeen
 from storage.outbox import Message
-
-_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,16 +227,12 @@ class Desk:
 
     async def _in_transaction(self, work: _Work) -> Came:
         """Do it all in one transaction, and again where the moment was bad."""
-        for attempt in range(1, _TRIES):
-            try:
-                async with begin(self.engine) as tx:
-                    return await work(tx)
-            except Exception as error:
-                if classify(error) is not Fault.AGAIN:
-                    raise
-                await asyncio.sleep(random.uniform(0.005, 0.05) * attempt)  # noqa: S311
-        async with begin(self.engine) as tx:
-            return await work(tx)
+
+        async def once() -> Came:
+            async with begin(self.engine) as tx:
+                return await work(tx)
+
+        return await again(once)
 
 
 async def _locked(tx: Transaction, letter_id: str) -> Kept:

@@ -202,10 +202,9 @@ def _is_correlation(value: object) -> bool:
 def _explain(error: ValidationError) -> str:
     """Name the first fault by field, without any of the payload's text."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    fields = first["loc"][1:]
-    where = ".".join(map(str, fields)) + ": " if fields else ""
     if first["type"] == "json_invalid":  # what is JSON to us and not to pydantic
         return "a text holds a lone surrogate, or a number has thousands of digits"
-    if not first["loc"]:
-        where = "type: "
-    return f"{where}{first['msg'].removeprefix('Value error, ')}"
+    loc = first["loc"]
+    where = ".".join(map(str, loc[1:])) if loc else "type"
+    why = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {why}" if where else why

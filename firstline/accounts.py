@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from pydantic import TypeAdapter, ValidationError
 
 from domain.people import Actor, administrator
-from firstline.again import again
 from firstline.looking.ask import check_id
 from producers import states
 from producers.topics import MESSAGE_LIMIT
 from schemas.fields import Categories
 from storage import accounts, outbox, people
+from storage.again import again
 from storage.database import Transaction, begin, connect
 
 _CATEGORIES: TypeAdapter[list[str]] = TypeAdapter(Categories)

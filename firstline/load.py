@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from firstline.again import again
 from firstline.catalogue_file import read_file
 from schemas.catalogue import RECIPIENT_LIMIT, Catalogue, User
 from schemas.fields import Time
+from storage.again import again
 from storage.catalogue import CatalogueError, Loaded, load
 from storage.catalogue_rules import Row, Rows
 from storage.database import connect

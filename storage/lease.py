@@ -16,6 +16,8 @@ _log = structlog.get_logger()
 
 _SILENCE_ALLOWED = "5s"
 _HEARTBEAT_SECONDS = 1.0
+RELEASE_SECONDS = 2.0
+"""The longest that giving a lease up takes."""
 LOST = (
     OSError,
     TimeoutError,
@@ -58,7 +60,7 @@ class Lease:
     async def release(self) -> None:
         """Give the lock up by ending its connection."""
         with contextlib.suppress(Exception):
-            await self.connection.close(timeout=2)
+            await self.connection.close(timeout=RELEASE_SECONDS)
 
 
 async def try_lease(database_url: str, name: str) -> Lease | None:
