@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase
 
-from consumers.fold import Folded, Standing, fold
+from consumers.fold import Folded, Known, fold
 from consumers.records import Delivery
 from domain.commands import Command, Escalate, RecordStep, Start, StartFlow
 from domain.context import Limits, Walkable
@@ -123,7 +123,7 @@ async def apply(db: AsyncSession, delivery: Delivery, now: datetime) -> None:
             return
         row = await db.get(SessionRow, command.session_id, with_for_update=True)
         facts = await _facts(db, command, row)
-        folded = fold(facts, Standing({}, frozenset()), [delivery], now, Limits())
+        folded = fold(facts, Known({}, frozenset()), [delivery], now, Limits())
         await _save(db, row, folded, now)
         _stage(db, folded)
 

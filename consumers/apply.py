@@ -9,8 +9,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumers import letters
-from consumers.fold import Folded, Standing, fold
-from consumers.news import follow
+from consumers.fold import Folded, Known, fold
+from consumers.news import follow, take_in_again
 from consumers.records import Delivery, Discarded, Heard, Item, Poison, Refused
 from consumers.save import save, stage
 from consumers.stopwatch import Stopwatch
@@ -68,14 +68,15 @@ async def apply_batch(engine: AsyncEngine, batch: Batch, now: datetime, limits: 
     async with begin(engine) as tx:
         items = _fresh(batch, await positions.move(tx, batch.spans))
         took.step("move")
-        standing = await _claim(tx, items)
+        known = await _claim(tx, items)
         took.step("claim")
         reach("apply: claimed")
         facts = await lock(tx, items)
         took.step("lock")
         reach("apply: locked")
-        folded = fold(facts, standing, items, now, limits)
-        folded.asked = await follow_news(tx, facts, items, now)
+        folded = fold(facts, known, items, now, limits)
+        folded.asked = take_in_again(facts, folded)
+        folded.asked += await follow_news(tx, facts, items, now)
         took.step("fold")
         await save(tx, folded, facts, now)
         took.step("save")
@@ -100,7 +101,7 @@ def _fresh(batch: Batch, before: Mapping[Partition, int]) -> list[Item]:
     ]
 
 
-async def _claim(tx: Transaction, items: Sequence[Item]) -> Standing:
+async def _claim(tx: Transaction, items: Sequence[Item]) -> Known:
     """What is known of the commands: answered before, or parked."""
     deliveries = [
         item.delivery if isinstance(item, Poison) else item
@@ -109,7 +110,7 @@ async def _claim(tx: Transaction, items: Sequence[Item]) -> Standing:
     ]
     sessions = {(one.command.account_id, one.command.session_id) for one in deliveries}
     command_ids = [one.command.command_id for one in deliveries]
-    return Standing(*await inbox.known_and_parked(tx, command_ids, sessions))
+    return Known(*await inbox.known_and_parked(tx, command_ids, sessions))
 
 
 async def lock(tx: Transaction, items: Sequence[Item]) -> Facts:
@@ -166,7 +167,7 @@ def _applied(
         len(items),
         len(batch.items) - len(items),
         staged,
-        Counter(letters.reason(letter).value for letter in folded.letters),
+        Counter(letters.row(letter).reason for letter in folded.letters),
         folded.codes(),
         seconds,
     )

@@ -21,14 +21,15 @@ from consumers.dead_letter_rules import (
     given_up,
 )
 from consumers.letters import read_again
-from consumers.records import Delivery, Reason
+from consumers.reasons import Reason
+from consumers.records import Delivery
 from consumers.replay import Way, apply_in_order, carry_out
 from domain.context import Limits
 from storage import dead_letter_desk as letters
 from storage import dead_letters, inbox, looking
 from storage.again import again
 from storage.database import Transaction, begin, rehearse
-from storage.dead_letter_desk import Act, Kept
+from storage.dead_letter_desk import Act, KeptLetter
 from storage.dead_letters import AccountSession
 from storage.looking import SessionSeen
 from storage.outbox import Message
@@ -138,7 +139,7 @@ class Desk:
         await self._in_transaction(edit)
 
     async def _replay(
-        self, tx: Transaction, letter: Kept, operator: Operator, now: datetime
+        self, tx: Transaction, letter: KeptLetter, operator: Operator, now: datetime
     ) -> Came:
         if letter.queue is not None:
             return await self._replay_queue(tx, letter.queue, operator, now)
@@ -166,7 +167,7 @@ class Desk:
         return replace(came, queue=queue, waiting=await letters.unpark(tx, queue))
 
     async def _apply(
-        self, tx: Transaction, waiting: Sequence[Kept], operator: Operator, now: datetime
+        self, tx: Transaction, waiting: Sequence[KeptLetter], operator: Operator, now: datetime
     ) -> Came:
         """Apply letters in order, as far as can be, and write it up."""
         way = await apply_in_order(tx, waiting, now, self.limits)
@@ -178,7 +179,7 @@ class Desk:
             await letters.write_up(tx, [act], now)
         return _came(way)
 
-    async def _check_alone(self, tx: Transaction, letter: Kept, now: datetime) -> None:
+    async def _check_alone(self, tx: Transaction, letter: KeptLetter, now: datetime) -> None:
         """Refuse what cannot be read, and what would overtake others. Raises `LetterStays`."""
         check_readable(letter)
         if now - letter.recorded_at > self.remembered:
@@ -193,7 +194,7 @@ class Desk:
                 raise LetterStays(msg)
 
     async def _forgotten(
-        self, tx: Transaction, waiting: Sequence[Kept], now: datetime
+        self, tx: Transaction, waiting: Sequence[KeptLetter], now: datetime
     ) -> str | None:
         """Why an effect might be repeated: it is not known any more whether there was one."""
         ids = [letter.command_id for letter in waiting if letter.command_id is not None]
@@ -235,7 +236,7 @@ class Desk:
         return await again(once)
 
 
-async def _locked(tx: Transaction, letter_id: str) -> Kept:
+async def _locked(tx: Transaction, letter_id: str) -> KeptLetter:
     """The letter, which nobody else can settle now. Raises `LetterStays`."""
     letter = await letters.letter(tx, letter_id)
     if letter is None:
@@ -252,14 +253,14 @@ async def _locked(tx: Transaction, letter_id: str) -> Kept:
     return letter
 
 
-async def _is_first(tx: Transaction, letter: Kept) -> bool:
+async def _is_first(tx: Transaction, letter: KeptLetter) -> bool:
     """Whether nothing waits before it. Raises `LetterStays` for what repeats a command there."""
     before = await letters.before(tx, letter)
     check_no_repetition(letter, before)
     return not before
 
 
-async def _seen(tx: Transaction, letter: Kept) -> SessionSeen | None:
+async def _seen(tx: Transaction, letter: KeptLetter) -> SessionSeen | None:
     """The session that the letter is for, as it stands in this transaction."""
     item = read_again(letter)
     if isinstance(item, Delivery):
@@ -268,7 +269,7 @@ async def _seen(tx: Transaction, letter: Kept) -> SessionSeen | None:
 
 
 async def _settle(
-    tx: Transaction, done: Sequence[Kept], status: str, operator: Operator, now: datetime
+    tx: Transaction, done: Sequence[KeptLetter], status: str, operator: Operator, now: datetime
 ) -> None:
     """Take letters off their queue, and write it up."""
     await letters.settle(tx, [letter.number for letter in done], status)

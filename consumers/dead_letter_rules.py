@@ -5,15 +5,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 from consumers.letters import read_again
-from consumers.records import DeadLetter, Delivery, Discarded, Item, Reason, Refused
-from storage.dead_letter_desk import Kept
+from consumers.reasons import Reason
+from consumers.records import DeadLetter, Delivery, Discarded, Item, Refused
+from storage.dead_letter_desk import KeptLetter
 
 
 class LetterStays(Exception):
     """What was asked of a dead letter cannot be done; nothing was, and the message says why."""
 
 
-def check_readable(letter: Kept) -> None:
+def check_readable(letter: KeptLetter) -> None:
     """Refuse to replay what cannot be read, unless it was edited. Raises `LetterStays`."""
     if letter.reason == Reason.TOO_LARGE:
         msg = f"{letter.id} is too large to be read: it cannot be replayed, only discarded"
@@ -26,7 +27,7 @@ def check_readable(letter: Kept) -> None:
         raise LetterStays(msg)
 
 
-def check_edit(letter: Kept, value: bytes) -> None:
+def check_edit(letter: KeptLetter, value: bytes) -> None:
     """Refuse what a replay could not apply, and what would be another command.
 
     Raises `LetterStays`.
@@ -49,7 +50,7 @@ def check_edit(letter: Kept, value: bytes) -> None:
                     raise LetterStays(msg)
 
 
-def check_no_repetition(letter: Kept, before: Sequence[tuple[str, str]]) -> None:
+def check_no_repetition(letter: KeptLetter, before: Sequence[tuple[str, str]]) -> None:
     """Refuse to discard what repeats a command that waits before it: it gets the same answer.
 
     ``before`` are letters and their commands. Raises `LetterStays`.
@@ -62,7 +63,7 @@ def check_no_repetition(letter: Kept, before: Sequence[tuple[str, str]]) -> None
             raise LetterStays(msg)
 
 
-def given_up(letter: Kept) -> Item:
+def given_up(letter: KeptLetter) -> Item:
     """The answer that a discarded command gets; one that turns out to be refused gets that."""
     item = read_again(replace(letter, edited=None))
     if isinstance(item, DeadLetter):
@@ -71,7 +72,7 @@ def given_up(letter: Kept) -> Item:
     return Discarded(item) if isinstance(item, Delivery) else item
 
 
-def forgotten(letter: Kept, remembered: timedelta) -> str:
+def forgotten(letter: KeptLetter, remembered: timedelta) -> str:
     """Why a letter is not replayed that came before what is ``remembered``."""
     return (
         f"{letter.id} came at {letter.recorded_at:%Y-%m-%d %H:%M}Z, and which commands were"

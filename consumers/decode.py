@@ -13,7 +13,18 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from consumers.records import DeadLetter, Decoded, Delivery, Reason, Record, Refused, Source
+from consumers.decode_news import decode_news
+from consumers.reasons import Reason
+from consumers.records import (
+    DeadLetter,
+    Decoded,
+    Delivery,
+    Heard,
+    Record,
+    Refused,
+    Source,
+    source_of,
+)
 from consumers.strict_json import NotJson, might_be_deep, might_name_no_number, read_object
 from domain import commands
 from domain.built_nodes import BuiltNode, Choice, NodeKind
@@ -61,8 +72,14 @@ _COMMAND_TYPES: dict[str, type[commands.Command]] = {
 }
 
 
+def decode_record(record: Record) -> Decoded | Heard:
+    """Read one record of any topic that a worker consumes. Raises nothing."""
+    source = source_of(record.topic)
+    return decode_news(record) if source is None else decode(record, source)
+
+
 def decode(record: Record, source: Source) -> Decoded:
-    """Read one record as the wire contract says. Raises nothing."""
+    """Read one command as the wire contract says. Raises nothing."""
     value = record.value
     if value is None:
         return DeadLetter(record, Reason.UNREADABLE, "the record has no value")

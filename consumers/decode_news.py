@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from consumers.records import DeadLetter, Heard, Reason, Record
+from consumers.reasons import Reason
+from consumers.records import DeadLetter, Heard, Record
 from consumers.strict_json import NotJson, read_object
 from domain.ticket_news import TicketAction, TicketNews
 from domain.tickets import TicketKind, TicketRef
@@ -60,6 +61,6 @@ def _news(event: TicketEvent) -> TicketNews:
         priority=event.ticket.priority or None,
         owner=event.ticket.owner or None,
         url=event.ticket.url or None,
-        merged_into=None if event.merged_into is None else TicketRef(kind, event.merged_into),
+        merged_into=TicketRef(kind, event.merged_into) if event.merged_into else None,
         is_self=event.actor is not None and bool(event.actor.is_self),
     )

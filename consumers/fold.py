@@ -80,7 +80,7 @@ class Folded:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Known:
     """What is known of commands before a batch: answered ids, and sessions that are parked.
 
     In a ``replay`` the commands are those that were parked, and are answered now.
@@ -93,7 +93,7 @@ class Standing:
 
 def fold(
     facts: Facts,
-    standing: Standing,
+    known: Known,
     items: Sequence[Item],
     now: datetime,
     limits: Limits,
@@ -102,7 +102,7 @@ def fold(
 
     Moves ``facts`` along: afterwards they are what to save.
     """
-    course = _Course(facts, standing, now, limits, dict(standing.claims))
+    course = _Course(facts, known, now, limits, dict(known.claims))
     for item in items:
         match item:
             case Delivery():
@@ -123,7 +123,7 @@ class _Course:
     """A fold on its way: what it looks at, and what it has come to so far."""
 
     facts: Facts
-    standing: Standing
+    known: Known
     now: datetime
     limits: Limits
     claims: dict[str, Claim]
@@ -132,25 +132,25 @@ class _Course:
     def answer(self, delivery: Delivery, poison: Poison | None) -> None:
         """Answer a command: as before, anew, or later; a ``poison`` one only later."""
         command = delivery.command
-        known = self.claims.get(command.command_id)
-        if known is not None and known.digest != delivery.digest:
+        earlier = self.claims.get(command.command_id)
+        if earlier is not None and earlier.digest != delivery.digest:
             self._reply(delivery, self._rejected(delivery, _REUSED), _REUSED.code)
-        elif known is not None and known.reply is not None:
-            self._reply(delivery, replies.again(known.reply), DUPLICATE)
+        elif earlier is not None and earlier.reply is not None:
+            self._reply(delivery, replies.again(earlier.reply), DUPLICATE)
         elif poison is not None:
             self._park(poison, delivery)
-        elif self._waits(command, known):
+        elif self._waits(command, earlier):
             self._park(delivery, delivery)
         else:
             reply, code = self._apply(delivery)
             self._claim(delivery, reply)
             self._reply(delivery, reply, code)
 
-    def _waits(self, command: Command, known: Claim | None) -> bool:
-        if self.standing.replay:
+    def _waits(self, command: Command, earlier: Claim | None) -> bool:
+        if self.known.replay:
             return False
-        parked = (command.account_id, command.session_id) in self.standing.parked
-        return known is not None or parked
+        parked = (command.account_id, command.session_id) in self.known.parked
+        return earlier is not None or parked
 
     def _park(self, letter: Letter, delivery: Delivery) -> None:
         """Keep a command for later, its id claimed without an answer."""
@@ -166,16 +166,16 @@ class _Course:
         reply = replies.rejected(
             item, item.rejected, self._view(self.facts.session(item.session_id)), self.now
         )
-        parked = self.claims.get(item.command_id) if self.standing.replay else None
+        parked = self.claims.get(item.command_id) if self.known.replay else None
         if parked is not None and parked.reply is None:
             self._answered(parked._replace(reply=reply))
         self._send(item.session_id, reply, item.rejected.code, trace_of(item.record.headers))
 
     def discard(self, delivery: Delivery) -> None:
         """Tell the sender that the command was given up; what is answered already stays so."""
-        known = self.claims.get(delivery.command.command_id)
-        if known is not None and known.reply is not None:
-            self._reply(delivery, replies.again(known.reply), DUPLICATE)
+        earlier = self.claims.get(delivery.command.command_id)
+        if earlier is not None and earlier.reply is not None:
+            self._reply(delivery, replies.again(earlier.reply), DUPLICATE)
         else:
             reply = self._rejected(delivery, _DISCARDED)
             self._claim(delivery, reply)
@@ -208,23 +208,34 @@ class _Course:
         facts, account_id = self.facts, command.account_id
         user = None if command.actor_id is None else facts.users.get(command.actor_id)
         named = partial(event_id, command.command_id)
+        known = account_id in facts.accounts
         if isinstance(command, Walk):  # it leaves the ticket that its session has
-            return Context(self.now, user, named, facts.walkable(session), limits=self.limits)
+            return Context(
+                self.now,
+                user,
+                named,
+                facts.walkable(session),
+                limits=self.limits,
+                account_known=known,
+            )
         ref = _ticket(command, session)
         if ref is None:
-            return Context(self.now, user, named, limits=self.limits)
+            return Context(self.now, user, named, limits=self.limits, account_known=known)
         ticket = (account_id, ref)
         return Context(
-            self.now,
-            user,
-            named,
-            self._walkable(command, session),
-            facts.tickets.get(ticket),
-            facts.active.get(ticket),
-            facts.previous.get(ticket),
-            facts.candidates.get(command.command_id, ()),
-            isinstance(command, HandBack) and self._is_taken(command.new_session_id),
-            self.limits,
+            now=self.now,
+            user=user,
+            event_id=named,
+            walkable=self._walkable(command, session),
+            ticket=facts.tickets.get(ticket),
+            active_session_id=facts.active.get(ticket),
+            previous_session_id=facts.previous.get(ticket),
+            candidates=facts.found_for(command),
+            new_session_taken=(
+                isinstance(command, HandBack) and self._is_taken(command.new_session_id)
+            ),
+            limits=self.limits,
+            account_known=known,
         )
 
     def _walkable(self, command: Command, session: Session) -> Walkable | None:
@@ -271,7 +282,7 @@ class _Course:
 
     def _reply(self, delivery: Delivery, reply: bytes, code: str) -> None:
         command, trace = delivery.command, trace_of(delivery.record.headers)
-        if trace:
+        if trace and code == ACCEPTED:  # not that of one that came again
             self.folded.traces[command.command_id] = trace
         self._send(command.session_id, reply, code, trace)
 

@@ -15,13 +15,13 @@ import structlog
 from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from consumers.node_drafts import Unusable, made, unavailable
+from consumers.node_drafts import Unusable, made, stand_in
 from domain.built_nodes import AI_UNAVAILABLE, BuiltNode
 from integrations.generator import (
+    Case,
     Generated,
     Generator,
     GroundingArticle,
-    NodeRequest,
     PathStep,
     Unavailable,
     Usage,
@@ -32,18 +32,18 @@ from producers.ids import derived
 from producers.json import without_absent
 from producers.nodes import drawn
 from producers.topics import MESSAGE_LIMIT
-from schemas.states import NodeRequest as Asked
+from schemas.states import NodeRequest
 from storage import node_results, outbox, search
+from storage.backoff import SHORTEST_SECONDS, growing_pauses
 from storage.database import begin
 from storage.faults import Fault, classify, describe
-from storage.node_results import Budget, Claimant, Claimed, Held, Spent
+from storage.node_results import Budget, Claimant, Granted, Held, Spent
 from storage.outbox import Message
 
 _log = structlog.get_logger()
 
 _ARTICLES = 8
 _STORING_SECONDS = 30.0
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,66 +86,66 @@ class Generating:
         self._settings = settings
         self._on_served = on_served
 
-    async def answer(self, asked: Asked, trace: bytes = b"") -> None:
+    async def answer(self, asked: NodeRequest, trace: bytes = b"") -> None:
         """See to it that the request has a result, however long that takes.
 
         ``trace`` is the trace context of its record, packed, and goes on to what serves the node.
         Raises what says that the deployment is wrong.
         """
-        pause = _SHORTEST_PAUSE
+        pauses = growing_pauses()
         while True:
             try:
                 held = await self.answer_once(asked, trace)
             except Exception as error:
                 if classify(error) is Fault.STOP:
                     raise
+                pause = next(pauses)
                 _log.warning("node request waits", error=describe(error), seconds=pause)
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
             if held is None:
                 return
-            await asyncio.sleep(min(max(held, _SHORTEST_PAUSE), 1.0))
+            await asyncio.sleep(min(max(held, SHORTEST_SECONDS), 1.0))
 
-    async def answer_once(self, asked: Asked, trace: bytes = b"") -> float | None:
+    async def answer_once(self, asked: NodeRequest, trace: bytes = b"") -> float | None:
         """Answer the request, unless it is: how many seconds another has it, None where done."""
         claimant = Claimant(self._life, str(uuid4()), self._settings.seconds + _STORING_SECONDS)
         async with begin(self._engine) as tx:
-            claimed = await node_results.claim(
+            granted = await node_results.claim(
                 tx, asked.request_id, claimant, self._settings.budget
             )
-            if isinstance(claimed, Held):
-                return claimed.seconds
-            if claimed is None:
+            if isinstance(granted, Held):
+                return granted.seconds
+            if granted is None:
                 return None
-            problem = search.Problem(claimed.account_id, claimed.problem_text, claimed.category)
+            problem = search.Problem(granted.account_id, granted.problem_text, granted.category)
             articles = await search.articles(tx, problem, _ARTICLES)
-        served = await self._generate(asked, claimed, articles)
-        await self._store(asked, claimed, served, trace)
+        served = await self._generate(asked, granted, articles)
+        await self._store(asked, granted, served, trace)
         self._on_served(served)
         return None
 
     async def take_place(self) -> None:
-        """Free what those have claimed who had this place before, and died in it."""
+        """Free what those have granted who had this place before, and died in it."""
         async with begin(self._engine) as tx:
             await node_results.let_go(tx, self._holder)
 
     async def let_go(self) -> None:
-        """Free what this one has claimed, and nobody who may have its place by now."""
+        """Free what this one has granted, and nobody who may have its place by now."""
         async with begin(self._engine) as tx:
             await node_results.let_go(tx, self._life)
 
     async def _generate(
-        self, asked: Asked, claimed: Claimed, articles: Sequence[search.FoundArticle]
+        self, asked: NodeRequest, granted: Granted, articles: Sequence[search.FoundArticle]
     ) -> Served:
         """The node, or what stands in for it, and what was paid."""
         node_id = str(uuid4())
-        if not claimed.within_budget:
-            _log.warning("an account's budget is used up", account_id=claimed.account_id)
-            return Served(unavailable(node_id), None)
+        if not granted.within_budget:
+            _log.warning("an account's budget is used up", account_id=granted.account_id)
+            return Served(stand_in(node_id), None)
         usage: Usage | None = None
         try:
-            generated = await self._call(_request(asked, claimed, articles, self._settings))
+            generated = await self._call(_request(asked, granted, articles, self._settings))
             usage = generated.usage
             cited = {article.id for article in articles}
             return Served(made(generated.draft, node_id, cited), usage)
@@ -158,57 +158,61 @@ class Generating:
         except Exception as error:  # noqa: BLE001 - a session must not wait for what failed
             why = f"the generator failed: {type(error).__name__}"
         _log.warning("no node was generated", request_id=asked.request_id, why=why)
-        return Served(unavailable(node_id), usage)
+        return Served(stand_in(node_id), usage)
 
-    async def _call(self, request: NodeRequest) -> Generated:
+    async def _call(self, case: Case) -> Generated:
         async with asyncio.timeout(self._settings.seconds):
-            return await self._generator.generate(request, idempotency_key=request.request_id)
+            return await self._generator.generate(case, idempotency_key=case.request_id)
 
-    async def _store(self, asked: Asked, claimed: Claimed, served: Served, trace: bytes) -> None:
+    async def _store(
+        self, asked: NodeRequest, granted: Granted, served: Served, trace: bytes
+    ) -> None:
         """Store the result and stage what serves it: at once or, as it was paid, until it is."""
-        pause = _SHORTEST_PAUSE
+        pauses = growing_pauses()
         while True:
             try:
                 async with begin(self._engine) as tx:
                     if await node_results.store(
-                        tx, asked.request_id, claimed.claim_id, served.node
+                        tx, asked.request_id, granted.claim_id, served.node
                     ):
-                        serving = _serve(asked, claimed, served.node, trace)
+                        serving = _serve(asked, granted, served.node, trace)
                         await outbox.stage(tx, [serving], MESSAGE_LIMIT)
                     if served.usage is not None:
                         spent = _spent(served.usage)
-                        await node_results.add_usage(tx, asked.request_id, claimed, spent)
+                        await node_results.add_usage(tx, asked.request_id, granted, spent)
             except Exception as error:
                 fault = classify(error)
                 if fault is Fault.OWN and served.usage is not None:
                     # Generated again, it would be paid again, and refused again.
                     _log.error("a paid node was refused", error=describe(error), usage=served.usage)
-                    served = Served(unavailable(str(uuid4())), None)
+                    served = Served(stand_in(str(uuid4())), None)
                     continue
                 if fault not in {Fault.AGAIN, Fault.WAIT}:
                     raise
+                pause = next(pauses)
                 _log.warning("a node waits to be stored", error=describe(error), seconds=pause)
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 return
 
 
 def _request(
-    asked: Asked,
-    claimed: Claimed,
+    asked: NodeRequest,
+    granted: Granted,
     articles: Sequence[search.FoundArticle],
     settings: GeneratingSettings,
-) -> NodeRequest:
+) -> Case:
     """What the generator is told: of this account and this session, and nothing else."""
-    return NodeRequest(
-        asked.request_id,
-        claimed.account_id,
-        claimed.category,
-        claimed.problem_text,
-        tuple(_step(step) for step in asked.path if "question" in step),
-        tuple(GroundingArticle(one.id, one.title, one.category, one.body) for one in articles),
-        max(1, settings.ai_nodes - claimed.generated),
+    return Case(
+        request_id=asked.request_id,
+        account_id=granted.account_id,
+        category=granted.category,
+        problem_text=granted.problem_text,
+        path=tuple(_step(step) for step in asked.path if "question" in step),
+        articles=tuple(
+            GroundingArticle(one.id, one.title, one.category, one.body) for one in articles
+        ),
+        nodes_left=max(1, settings.ai_nodes - granted.generated),
     )
 
 
@@ -220,15 +224,15 @@ def _spent(usage: Usage) -> Spent:
     return Spent(usage.model, usage.input_tokens, usage.output_tokens, usage.cost_microdollars)
 
 
-def _serve(asked: Asked, claimed: Claimed, node: BuiltNode, trace: bytes) -> Message:
+def _serve(asked: NodeRequest, granted: Granted, node: BuiltNode, trace: bytes) -> Message:
     """The command that serves the node. Its id follows from the request, so that it is one."""
     command = {
         "type": "serve_node",
         "command_id": derived(f"serve:{asked.request_id}"),
-        "session_id": claimed.session_id,
-        "account_id": claimed.account_id,
+        "session_id": granted.session_id,
+        "account_id": granted.account_id,
         "request_id": asked.request_id,
         "node": drawn(node),
-    } | without_absent({"correlation": claimed.correlation})
-    key, headers = claimed.session_id.encode(), JSON_HEADERS + trace
+    } | without_absent({"correlation": granted.correlation})
+    key, headers = granted.session_id.encode(), JSON_HEADERS + trace
     return Message(topics.INTERNAL_COMMANDS, key, to_json(command), headers)

@@ -18,7 +18,7 @@ from consumers.records import Delivery, Item, Poison
 from domain.context import Limits
 from storage.database import begin
 from storage.dead_letter_desk import poisoned
-from storage.faults import Fault, classify, describe
+from storage.faults import Fault, classify, describe, took_too_long
 from storage.positions import Partition, PositionBehind
 
 _log = structlog.get_logger()
@@ -26,7 +26,7 @@ _log = structlog.get_logger()
 _TRIES = 3
 
 
-class Unavailable(Exception):
+class TryLater(Exception):
     """A server is away, or a race does not end. Nothing is skipped: try the rest again later."""
 
 
@@ -60,8 +60,8 @@ class Applier:
     async def apply(self, batch: Batch, now: datetime) -> Applied:
         """Apply a batch; isolate what cannot be applied for a reason of its own.
 
-        Raises `Unavailable` (try the same batch again: the positions know how far it came),
-        `DeploymentWrong`, `TooMuchPoison`, and `PositionBehind`.
+        Raises `TryLater` (try the same batch again: the positions know how far it came),
+        `DeploymentWrong`, `TooMuchPoison`, `Defect`, and `PositionBehind`.
         """
         error: Exception
         for attempt in range(_TRIES):
@@ -74,8 +74,10 @@ class Applier:
             except Exception as caught:  # noqa: BLE001 - sorted out by class
                 error = caught
             match classify(error):
+                case Fault.WAIT if took_too_long(error) and len(batch.items) > 1:
+                    break
                 case Fault.WAIT:
-                    raise Unavailable(describe(error)) from error
+                    raise TryLater(describe(error)) from error
                 case Fault.STOP:
                     raise DeploymentWrong(describe(error)) from error
                 case Fault.OWN:
@@ -90,7 +92,7 @@ class Applier:
             first, second = halves(batch)
             return _sum(await self.apply(first, now), await self.apply(second, now))
         if classify(error) is Fault.AGAIN or not batch.items:
-            raise Unavailable(describe(error)) from error
+            raise TryLater(describe(error)) from error
         (item,) = batch.items
         if not isinstance(item, Delivery):
             raise Defect(_sentence(item, error)) from error

@@ -14,7 +14,7 @@ from storage.positions import Partition
 
 # So many records are applied in about the time that the statements of a transaction take.
 _WORTH_LANES = 200
-# What waits beside the work may have so many bytes, and those of one read.
+# What is larger is worked on before more is read: it and what waits beside it are in memory.
 _MOST_BYTES = 1024 * 1024
 # One part is worked on, and one waits.
 _PARTS_A_LANE = 2

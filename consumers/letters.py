@@ -3,20 +3,11 @@
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from consumers.decode import decode
-from consumers.decode_news import decode_news
-from consumers.records import (
-    DeadLetter,
-    Decoded,
-    Delivery,
-    Heard,
-    Poison,
-    Reason,
-    Record,
-    source_of,
-)
+from consumers.decode import decode_record
+from consumers.reasons import Reason
+from consumers.records import DeadLetter, Decoded, Delivery, Heard, Poison, Record
 from producers.ids import dead_letter_id
-from storage.dead_letter_desk import Kept
+from storage.dead_letter_desk import KeptLetter
 from storage.dead_letters import DeadLetterRow, ParkedCommand
 from storage.inbox import Claim
 
@@ -37,30 +28,18 @@ def row(letter: Letter) -> DeadLetterRow:
             return _row(record, Reason.PARKED, _BEHIND, letter)
 
 
-def reason(letter: Letter) -> Reason:
-    """Why it is kept."""
-    match letter:
-        case DeadLetter(reason=reason):
-            return reason
-        case Poison():
-            return Reason.POISON
-        case Delivery():
-            return Reason.PARKED
-
-
 def claim(delivery: Delivery, reply: bytes | None) -> Claim:
     """The command's row in the inbox; without a reply it is parked."""
     command = delivery.command
     return Claim(command.command_id, command.account_id, command.session_id, delivery.digest, reply)
 
 
-def read_again(letter: Kept) -> Decoded | Heard:
+def read_again(letter: KeptLetter) -> Decoded | Heard:
     """Decode what was kept, as it was edited. It keeps the hash of the bytes that it came as."""
     value = letter.value if letter.edited is None else letter.edited
     headers = tuple((name.decode(), value) for name, value in letter.headers)
     record = _KeptRecord(letter.topic, letter.partition, letter.offset, letter.key, value, headers)
-    source = source_of(letter.topic)
-    item = decode_news(record) if source is None else decode(record, source)
+    item = decode_record(record)
     if isinstance(item, Delivery):
         return replace(item, digest=sha256(letter.value or b"").digest())
     return item

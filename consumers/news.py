@@ -10,19 +10,22 @@ from collections.abc import Set as AbstractSet
 
 from pydantic_core import to_json
 
+from consumers.fold import Folded
+from domain.commands import EndWithTicket
+from domain.events import SessionAbandoned
 from domain.ticket_news import Effect, End, MoveTo, TakeIn, TicketNews, hear
-from domain.tickets import Ticket, TicketKind, TicketStatus
+from domain.tickets import TICKET_REASSIGNED, Ticket, TicketKind, TicketRef, TicketStatus
 from producers import topics
 from producers.events import JSON_HEADERS
 from producers.ids import derived
 from storage.facts import Facts
 from storage.outbox import Message
-from storage.ticket_events import Heard
+from storage.ticket_events import EventKey
 
 Told = tuple[TicketNews, bytes]
 
 
-def follow(facts: Facts, told: Iterable[Told], heard: AbstractSet[Heard]) -> list[Message]:
+def follow(facts: Facts, told: Iterable[Told], heard: AbstractSet[EventKey]) -> list[Message]:
     """Take in the news that were not ``heard`` before, in order; return what they ask for.
 
     Each comes with its record's trace context, packed.
@@ -55,7 +58,7 @@ def _take_in(facts: Facts, news: TicketNews) -> Effect | None:
 
 def _command(facts: Facts, news: TicketNews, effect: Effect) -> dict[str, object] | None:
     """The command that brings the effect about, where there is a session for it."""
-    event = f"{news.account_id}:{news.provider}:{news.event_id}"
+    event = f"{news.account_id}:{len(news.provider)}:{news.provider}:{news.event_id}"
     common: dict[str, object] = {
         "command_id": derived(f"ticket-event:{event}"),
         "account_id": news.account_id,
@@ -69,16 +72,51 @@ def _command(facts: Facts, news: TicketNews, effect: Effect) -> dict[str, object
             moved = {"ticket_kind": ticket.kind, "ticket_id": ticket.id}
             return common | {"type": "move_ticket", "session_id": active, **moved}
         case TakeIn(problem_text=problem):
-            actor = facts.accounts[news.account_id].intake_actor_id
-            if actor is None or active is not None:
-                return None
-            return common | {
-                "type": "intake",
-                "session_id": derived(f"intake:{event}"),
-                "actor_id": actor,
-                "ticket_kind": news.ticket.kind,
-                "ticket_id": news.ticket.id,
-                "problem_text": problem,
-            }
+            intake = _intake(facts, news.account_id, news.ticket, problem, event)
+            return None if intake is None else common | intake
         case _:
             return None
+
+
+def take_in_again(facts: Facts, folded: Folded) -> list[Message]:
+    """Intakes for tickets that were reopened before the session on them had ended.
+
+    Whoever closes a ticket and reopens it is faster than the command that ends its session, and
+    the reopening found the ticket taken.
+    """
+    asked = []
+    for one in folded.recorded:
+        if not isinstance(one.command, EndWithTicket) or not isinstance(
+            one.event, SessionAbandoned
+        ):
+            continue
+        command = one.command
+        ticket = facts.tickets[command.account_id, command.ticket]
+        if command.reason == TICKET_REASSIGNED or ticket.status is not TicketStatus.OPEN:
+            continue
+        event = f"after:{command.command_id}"
+        intake = _intake(facts, command.account_id, command.ticket, ticket.title, event)
+        if intake is not None:
+            command_id = derived(f"ticket-event:{event}")
+            intake |= {"command_id": command_id, "account_id": command.account_id}
+            key = str(intake["session_id"]).encode()
+            headers = JSON_HEADERS + folded.trace(command.command_id)
+            asked.append(Message(topics.INTERNAL_COMMANDS, key, to_json(intake), headers))
+    return asked
+
+
+def _intake(
+    facts: Facts, account_id: str, ticket: TicketRef, problem: str | None, event: str
+) -> dict[str, object] | None:
+    """What takes the ticket in, where its account wants that and nobody works on it."""
+    actor = facts.accounts[account_id].intake_actor_id
+    if actor is None or not problem or facts.active.get((account_id, ticket)) is not None:
+        return None
+    return {
+        "type": "intake",
+        "session_id": derived(f"intake:{event}"),
+        "actor_id": actor,
+        "ticket_kind": ticket.kind,
+        "ticket_id": ticket.id,
+        "problem_text": problem,
+    }

@@ -35,7 +35,7 @@ def made(draft: NodeDraft, node_id: str, articles: Collection[str]) -> BuiltNode
     )
 
 
-def unavailable(node_id: str) -> BuiltNode:
+def stand_in(node_id: str) -> BuiltNode:
     """What is shown in the place of a node that could not be generated."""
     return BuiltNode(
         node_id,

@@ -7,12 +7,10 @@ again finds it.
 """
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
@@ -20,9 +18,10 @@ from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from consumers.generating import Generating
-from consumers.raw_consumer import RawConsumer, Seeking
+from consumers.raw_consumer import RawConsumer
 from consumers.raw_messages import Membership, connect, raw_broker, subscribe
 from consumers.records import Record
+from consumers.seeking import Seeking
 from consumers.trace import trace_of
 from consumers.window import Window
 from producers import topics
@@ -79,7 +78,7 @@ class Nodes:
         Raises what reading the offsets raised.
         """
         await self._generating.take_place()
-        await connect(self._broker, self._kafka, self._make_consumer)
+        await connect(self._broker, self._kafka, self._rebalances.make)
         await self._broker.start()
         await self._rebalances.assigned.wait()
         if self.failed.done():
@@ -101,15 +100,14 @@ class Nodes:
             async with asyncio.timeout(_LEAVE_SECONDS):
                 await self._generating.let_go()
         if self._settings.leaves:
-            self._consumer.give_place_up()
+            self._rebalances.at_work().give_place_up()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LEAVE_SECONDS):
                 await self._broker.stop()
 
     def polled_seconds_ago(self) -> float:
         """How long ago Kafka was polled last; infinity before the first time."""
-        consumer = self._rebalances.consumer
-        return float("inf") if consumer is None else time.monotonic() - consumer.polled_at
+        return self._rebalances.polled_seconds_ago()
 
     def lag(self) -> Mapping[str, int]:
         """How many requests, by topic, it is assigned and has not answered."""
@@ -124,17 +122,6 @@ class Nodes:
     def consuming(self) -> bool:
         """Whether requests are read."""
         return self._rebalances.assigned.is_set() and not self._stopping
-
-    @property
-    def _consumer(self) -> RawConsumer:
-        if self._rebalances.consumer is None:
-            msg = "the consumer was not started"
-            raise RuntimeError(msg)
-        return self._rebalances.consumer
-
-    def _make_consumer(self, *names: str, **settings: Any) -> RawConsumer:  # noqa: ANN401
-        self._rebalances.consumer = RawConsumer(*names, **settings)
-        return self._rebalances.consumer
 
     async def _handle(self, records: Sequence[Record]) -> None:
         """Begin to answer the records; return once there is room for more."""
@@ -159,7 +146,7 @@ class Nodes:
 
     async def _room(self) -> None:
         """Wait until one more may be begun, partitions paused meanwhile, and polled."""
-        consumer = self._consumer
+        consumer = self._rebalances.at_work()
         paused = False
         while len(self._under_way) >= self._settings.concurrency and not self._stopping:
             paused = True
@@ -188,7 +175,7 @@ class Nodes:
 
         One after the other: the client tries a commit again behind a later one, and takes it back.
         """
-        consumer = self._consumer
+        consumer = self._rebalances.at_work()
         try:
             async with asyncio.timeout(2), self._committing:
                 owned = consumer.assignment()

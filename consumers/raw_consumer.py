@@ -1,32 +1,33 @@
 """A Kafka consumer that gets past every record and knows exactly what it has read.
 
-Four things that the client leaves open:
+Six things that the client leaves open:
 
 - A header key that is not UTF-8 makes reading raise, every time, below any parser; the partition
-  would stand still. Such records are fetched once more and parsed here, header keys replaced.
+  would stand still. Such records are fetched once more and parsed leniently, header keys replaced.
+- A batch that was damaged on the broker's disk makes reading raise, every time, too, and all other
+  partitions would wait. Its partition alone is left, and looked at again now and then.
 - A call that raises has taken records of other partitions, and loses them: they are read again.
 - Which stretch of offsets a fetch covers, including those that hold no record.
-- It reads at the committed offset while whoever was assigned the partition still looks up where to
-  read: nothing is handed out before that was told.
+- After an assignment it starts at the committed offset, before the position was looked up. Nothing
+  is handed out until it was.
+- Where it finds its offset beyond the end of a log, it begins to read at the beginning, as if all
+  that is there were old: whoever counts offsets would take new records for applied.
 """
 
 import asyncio
 import time
-from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CorruptRecordException
 from aiokafka.protocol.fetch import FetchRequest
-from aiokafka.record.default_records import _DefaultRecordBatchPy, _DefaultRecordPy
-from aiokafka.record.memory_records import _MemoryRecordsPy
-from aiokafka.record.util import decode_varint
 
+from consumers.lenient_records import REPLACED, LenientRecords
+from consumers.topic_ids import topic_ids
 from storage.positions import Partition
 
 _log = structlog.get_logger()
@@ -36,7 +37,8 @@ _UNDECODABLE = (UnicodeDecodeError, CorruptRecordException)
 # More than the largest record of a partition, and all that one answer of a broker may hold.
 _PARTITION_BYTES = 2 * 1024 * 1024
 _FETCH_BYTES = 32 * 1024 * 1024
-_REPLACED = "\ufffd"
+_DAMAGED_SECONDS = 30.0
+_LEADERLESS_SECONDS = 0.1
 
 
 class Covered(NamedTuple):
@@ -55,6 +57,9 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     A fetch takes from each of the ``lanes`` in turn, partitions of the same number modulo, so
     that there is something to do for every lane. It waits for the first record for at least
     ``patience_ms``: FastStream's own time-out is also how long it is deaf after an empty fetch.
+
+    Where a log begins anew below what was read of it, ``on_cut`` is told of the partition and of
+    where reading would have gone on. No more is read of it until it is sought.
     """
 
     def __init__(
@@ -65,10 +70,12 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         **settings: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(*topics, **settings)
+        self.on_cut: Callable[[TopicPartition, int], Awaitable[None]] | None = None
         self._lanes = lanes
         self._patience_ms = patience_ms
         self._read_up_to: dict[TopicPartition, int] = {}
         self._unsought: set[TopicPartition] = set()
+        self._damaged: dict[TopicPartition, float] = {}
         self.covered = Covered({}, 0)
         self.course = 0
         self.polled_at = time.monotonic()
@@ -93,8 +100,9 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
             super().resume(partition)
 
     def resume(self, *partitions: TopicPartition) -> None:
-        """Read on, except where it is not known yet at what offset."""
-        super().resume(*(one for one in partitions if one not in self._unsought))
+        """Read on, except where it is not known yet at what offset, or the log is damaged."""
+        held = self._unsought | self._damaged.keys()
+        super().resume(*(one for one in partitions if one not in held))
 
     async def getmany(
         self,
@@ -104,6 +112,7 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     ) -> dict[TopicPartition, list[Any]]:
         """Fetch as the client does, past records that it cannot decode."""
         self.polled_at = time.monotonic()
+        self._look_at_damaged_again()
         course = self.course
         fetched: dict[TopicPartition, list[Any]]
         try:
@@ -119,6 +128,8 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
             if not isinstance(error, _UNDECODABLE):
                 raise
             fetched = await self._fetch_replacing(offsets, max_records)
+        if course == self.course:
+            await self._leave_what_was_cut(fetched)
         # From here to the return nothing awaits, so no seek can come between.
         if course != self.course:
             # One came before: some of the records are from where reading was then.
@@ -133,6 +144,10 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         self.covered = Covered(spans, self.course)
         return fetched
 
+    async def topic_ids(self, names: Collection[str]) -> dict[str, str]:
+        """Kafka's own ids of the topics, as far as it tells them: `consumers.topic_ids`."""
+        return await topic_ids(self._client, names)
+
     def give_place_up(self) -> None:
         """Have stopping tell the group, so that others have the partitions at once.
 
@@ -145,14 +160,22 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     def behind(self) -> dict[TopicPartition, int]:
         """How many offsets each partition has past what was read, as of the last answers.
 
-        Markers of transactions count until they are read over, a moment later.
+        What a transaction wrote that is still open does not count, nobody may read it; markers of
+        transactions count until they are read over, a moment later.
         """
         told = {}
         for partition in self.assignment():
             state = self._subscription.subscription.assignment.state_value(partition)
-            if state.highwater is not None and state.has_valid_position:
-                told[partition] = max(0, state.highwater - state.position)
+            if state.lso is not None and state.has_valid_position:
+                told[partition] = max(0, state.lso - state.position)
         return told
+
+    def answered_seconds_ago(self) -> float:
+        """How long ago a broker last answered what is to be read; 0 where none was asked yet."""
+        assigned = self._subscription.subscription.assignment if self.assignment() else None
+        states = [assigned.state_value(one) for one in self.assignment()] if assigned else []
+        newest = max((one.timestamp for one in states if one.timestamp is not None), default=None)
+        return 0.0 if newest is None else max(0.0, time.time() - newest / 1_000)
 
     async def poll_paused(self) -> None:
         """Poll while every partition is paused: nothing is read, and the group keeps us.
@@ -177,6 +200,29 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                 fetched |= await super().getmany(*of_lane, timeout_ms=0, max_records=max_records)
         return fetched
 
+    async def _leave_what_was_cut(self, fetched: dict[TopicPartition, list[Any]]) -> None:
+        """Take out partitions whose records lie before where reading went on.
+
+        Their log was cut, or is a new one, and the client has begun to read it from its beginning.
+        """
+        for partition, records in list(fetched.items()):
+            offset = self._read_up_to.get(partition, 0)
+            if records[0].offset < offset:
+                del fetched[partition]
+                self._unsought.add(partition)
+                self.pause(partition)
+                if self.on_cut is not None:
+                    await self.on_cut(partition, offset)
+
+    def _look_at_damaged_again(self) -> None:
+        """Read on where the log was found to be damaged some time ago: it may be mended."""
+        now = time.monotonic()
+        due = [partition for partition, until in self._damaged.items() if until <= now]
+        for partition in due:
+            del self._damaged[partition]
+        if due:
+            self.resume(*(self.assignment() & set(due)))
+
     def _go_back(self) -> dict[TopicPartition, int]:
         """Take back what a call that raised took; return where reading goes on."""
         offsets = {
@@ -200,18 +246,16 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
             ):
                 continue  # a rebalance came between
             _, _, aborted, *_, data = answer
-            reading = PartitionRecords(
-                partition,
-                _Batches(data),
-                aborted,
-                offset,
-                key_deserializer=None,
-                value_deserializer=None,
-                check_crcs=True,
-                isolation_level=READ_COMMITTED,
-            )
-            records = list(islice(reading, share))
-            super().seek(partition, reading.next_fetch_offset)
+            reading = LenientRecords(partition, data, aborted, offset)
+            records = reading.take(share)
+            super().seek(partition, reading.next_offset)
+            if reading.damaged:
+                _log.error(
+                    "the log is damaged", topic=partition.topic, partition=partition.partition,
+                    offset=reading.next_offset, looked_at_again_in_seconds=_DAMAGED_SECONDS,
+                )  # fmt: skip
+                self._damaged[partition] = time.monotonic() + _DAMAGED_SECONDS
+                self.pause(partition)
             if records:
                 fetched[partition] = records
                 _warn(records)
@@ -226,6 +270,9 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
             leader = self._client.cluster.leader_for_partition(partition)
             if leader is not None and leader >= 0:
                 by_leader[leader].append(partition)
+        if not by_leader:  # whoever comes back at once would keep them from being known
+            self._client.force_metadata_update()
+            await asyncio.sleep(_LEADERLESS_SECONDS)
         answers = []
         for leader, partitions in by_leader.items():
             wanted = [
@@ -242,82 +289,8 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         return answers
 
 
-class Seeking(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Tells a consumer where to read on in each partition that it is assigned.
-
-    ``assigned`` is set from the first time on. What keeps it from telling is ``failed``'s.
-    """
-
-    def __init__(self, failed: asyncio.Future[None]) -> None:
-        self._failed = failed
-        self.consumer: RawConsumer | None = None
-        self.assigned = asyncio.Event()
-
-    def fail(self, error: Exception) -> None:
-        """Say that reading cannot go on: the client itself swallows what listeners raise."""
-        if not self._failed.done():
-            self._failed.set_exception(error)
-
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Seek, however long the servers are away; any other error fails."""
-        try:
-            await self._seek(assigned)
-        except Exception as error:  # noqa: BLE001 - handed on
-            self.fail(error)
-        self.assigned.set()
-
-    async def _seek(self, assigned: set[TopicPartition]) -> None:
-        if self.consumer is None:
-            msg = "partitions were assigned before the consumer was made"
-            raise RuntimeError(msg)
-        self.consumer.await_seek(assigned)
-        await self.seek(self.consumer, assigned)
-
-    @abstractmethod
-    async def seek(self, consumer: RawConsumer, assigned: set[TopicPartition]) -> None:
-        """Seek each of the partitions."""
-
-
-class _Batches(_MemoryRecordsPy):  # type: ignore[misc]
-    """The record batches of a partition, as a broker sends them."""
-
-    def next_batch(self) -> "_Batch":
-        data = self._next_slice
-        self._cache_next()
-        return _Batch(data)
-
-
-class _Batch(_DefaultRecordBatchPy):  # type: ignore[misc]
-    """A record batch whose header keys may be any bytes."""
-
-    _pos: int
-
-    def _read_msg(self) -> _DefaultRecordPy:
-        """Parse a record as the client does, in the record format of Kafka 0.11 and later."""
-
-        def number() -> int:
-            found: int
-            found, self._pos = decode_varint(self._buffer, self._pos)
-            return found
-
-        def data() -> bytes | None:
-            size = number()
-            if size < 0:
-                return None
-            self._pos += size
-            return bytes(self._buffer[self._pos - size : self._pos])
-
-        number()  # the record's length
-        number()  # its attributes, of which there are none
-        timestamp = self.first_timestamp + number()
-        offset = self.base_offset + number()
-        key, value = data(), data()
-        headers = [((data() or b"").decode(errors="replace"), data()) for _ in range(number())]
-        return _DefaultRecordPy(offset, timestamp, self.timestamp_type, key, value, headers)
-
-
 def _warn(records: list[Any]) -> None:
-    replaced = [one for one in records if any(_REPLACED in name for name, _ in one.headers)]
+    replaced = [one for one in records if any(REPLACED in name for name, _ in one.headers)]
     if replaced:
         _log.warning(
             "header keys that are not UTF-8 were replaced",

@@ -8,8 +8,10 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from consumers.raw_consumer import RawConsumer, Seeking
+from consumers.raw_consumer import RawConsumer
+from consumers.seeking import Seeking
 from storage import positions
+from storage.backoff import growing_pauses
 from storage.blockers import watched
 from storage.database import begin
 from storage.faults import Fault, classify, describe
@@ -18,20 +20,33 @@ from storage.positions import Partition
 _log = structlog.get_logger()
 
 _DRAIN_SECONDS = 20.0
-_SHORTEST_PAUSE = 0.05
-_LONGEST_PAUSE = 5.0
 _PASSING = frozenset({Fault.AGAIN, Fault.WAIT})
 
 
+_OR_ANOTHER = (
+    "or this is another Kafka cluster. Check FIRSTLINE_KAFKA_BOOTSTRAP and FIRSTLINE_TOPIC_PREFIX."
+    " If the topic really is new or cut, delete its rows from the table positions, and the worker"
+    " starts at its beginning: what was applied before is answered again, and not done again."
+)
+
+
 class PositionBeyondEnd(Exception):
-    """A position lies past its partition's end: the topic is new, or another cluster's."""
+    """A position lay past its partition's end: its log was cut, or is another cluster's."""
 
     def __init__(self, partition: Partition, position: int, end: int) -> None:
         super().__init__(
-            f"{partition.topic}/{partition.number} ends at {end}, but {position} is the next offset"
-            " to apply: the topic was created anew, or this is another Kafka cluster. Check"
-            " FIRSTLINE_KAFKA_BOOTSTRAP and FIRSTLINE_TOPIC_PREFIX. If the topic really is new,"
-            " delete its rows from the table positions, and the worker starts at its beginning."
+            f"{partition.topic}/{partition.number} ended at {end}, but {position} was the next"
+            f" offset to apply: its log was cut, {_OR_ANOTHER}"
+        )
+
+
+class AnotherTopic(Exception):
+    """A position is of a topic of this name that is another one, by Kafka's own id."""
+
+    def __init__(self, partition: Partition) -> None:
+        super().__init__(
+            f"{partition.topic} is not the topic that partition {partition.number} was read of: it"
+            f" was created anew, {_OR_ANOTHER}"
         )
 
 
@@ -42,23 +57,31 @@ async def seek_to_positions(
 
     A partition without a position starts at its beginning. Ends are asked for last: the worker
     that the partitions come from may go on applying meanwhile, and its positions would seem to be
-    beyond ends that were read before. Raises `PositionBeyondEnd`.
+    beyond ends that were read before.
+
+    Raises `AnotherTopic` and `PositionBeyondEnd`, and does so until somebody has deleted the
+    position: the end moves past it as soon as enough was sent.
     """
     partitions = list(partitions)
     if not partitions:
         return {}
     oldest = await consumer.beginning_offsets(partitions)
+    topic_ids = await consumer.topic_ids({partition.topic for partition in partitions})
     async with begin(engine) as tx:
         known = await positions.read(tx, [_ours(partition) for partition in partitions])
+        for ours, end in (await positions.cut(tx, list(known))).items():
+            raise PositionBeyondEnd(ours, known[ours], end)
         opened = await positions.open_at(
             tx, {_ours(partition): oldest[partition] for partition in partitions}
         )
+        for ours in await positions.of_other_topics(tx, list(opened), topic_ids):
+            raise AnotherTopic(ours)
     ends = await consumer.end_offsets(partitions)
     for partition in partitions:
         ours = _ours(partition)
         position = opened[ours]
         if position > ends[partition]:
-            raise PositionBeyondEnd(ours, position, ends[partition])
+            raise await _cut(engine, ours, position, ends[partition])
         # Not where it stands now: it may have moved since, by what another worker applied.
         if known.get(ours, position) < oldest[partition]:
             _log.error(
@@ -99,29 +122,47 @@ class Rebalances(Seeking):
         except TimeoutError:
             _log.warning("partitions go while a batch is applied", partitions=len(revoked))
 
+    async def on_cut(self, partition: TopicPartition, position: int) -> None:
+        """Fail: what is sent from now on would be taken for applied."""
+        try:
+            ends = await self.at_work().end_offsets([partition])
+            end = min(ends[partition], position)
+            self.fail(await _cut(self._engine, _ours(partition), position, end))
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be skipped
+            self.fail(error)
+
     async def seek(self, consumer: RawConsumer, assigned: set[TopicPartition]) -> None:
         """Seek to the positions of those that are still assigned, however long servers are away.
 
-        Nobody applies meanwhile who would end a stopped process that is in the way.
+        No batch runs meanwhile that would end a stopped process which holds a lock: this does it.
         """
-        pause = _SHORTEST_PAUSE
+        pauses = growing_pauses()
         while True:
             try:
                 async with watched(self._database_url):
                     sought = await seek_to_positions(
                         self._engine, consumer, assigned & consumer.assignment()
                     )
-            except PositionBeyondEnd:
+            except (AnotherTopic, PositionBeyondEnd):
                 raise
             except Exception as error:
                 if not isinstance(error, KafkaError) and classify(error) not in _PASSING:
                     raise
+                pause = next(pauses)
                 _log.warning("positions not read yet", error=describe(error), seconds=pause)
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 self._sought(sought)
                 return
+
+
+async def _cut(
+    engine: AsyncEngine, partition: Partition, position: int, end: int
+) -> PositionBeyondEnd:
+    """Remember it, for whoever starts next, and say it."""
+    async with begin(engine) as tx:
+        await positions.note_cut(tx, partition, end)
+    return PositionBeyondEnd(partition, position, end)
 
 
 def _ours(partition: TopicPartition) -> Partition:

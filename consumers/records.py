@@ -1,14 +1,17 @@
 """What a batch consists of: records as they came, and what decoding makes of each.
 
 Record ──decode──► Delivery     a command, to be applied
+                 │ Heard        news of a ticket, which nobody gets an answer to
                  │ Refused      readable, but refused for what the record alone says
-                 └ DeadLetter   neither: kept as it is, no reply
+                 └ DeadLetter   none of these: kept as it is, no reply
 """
 
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Protocol
 
+from consumers.reasons import Reason
 from domain.commands import Command
 from domain.decisions import Rejected
 from domain.ticket_news import TicketNews
@@ -55,18 +58,10 @@ class Source(StrEnum):
     INTERNAL = "internal"
 
 
+@lru_cache(maxsize=64)
 def source_of(topic: str) -> Source | None:
     """Who sends to a topic, by its full name; None where it carries no commands."""
     return next((one for one in Source if topic.endswith(f"commands.{one.value}")), None)
-
-
-class Reason(StrEnum):
-    """Why a record became a dead letter."""
-
-    UNREADABLE = "unreadable"
-    TOO_LARGE = "too_large"
-    POISON = "poison"
-    PARKED = "parked"
 
 
 @value

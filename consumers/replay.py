@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import takewhile
 
 from consumers.apply import follow_news, lock, warn_of_nobody_told
-from consumers.fold import Standing, fold
+from consumers.fold import Known, fold
 from consumers.letters import read_again
 from consumers.records import DeadLetter, Delivery, Discarded, Item, Refused
 from consumers.save import outgoing, save
@@ -19,7 +19,7 @@ from domain.context import Limits
 from producers.topics import MESSAGE_LIMIT
 from storage import inbox, outbox
 from storage.database import Transaction
-from storage.dead_letter_desk import Kept
+from storage.dead_letter_desk import KeptLetter
 from storage.faults import Fault, classify, describe
 from storage.outbox import Message
 
@@ -28,13 +28,13 @@ from storage.outbox import Message
 class Way:
     """How far it came. ``stuck`` is the letter that cannot be applied, and why."""
 
-    done: list[Kept] = field(default_factory=list)
-    stuck: tuple[Kept, str] | None = None
+    done: list[KeptLetter] = field(default_factory=list)
+    stuck: tuple[KeptLetter, str] | None = None
     messages: list[Message] = field(default_factory=list)
 
 
 async def apply_in_order(
-    tx: Transaction, waiting: Sequence[Kept], now: datetime, limits: Limits
+    tx: Transaction, waiting: Sequence[KeptLetter], now: datetime, limits: Limits
 ) -> Way:
     """Apply letters as far as can be; what comes after one that cannot be is not tried."""
     way = Way()
@@ -57,7 +57,7 @@ async def carry_out(
     """
     known = await inbox.known(tx, list(filter(None, map(_command_id, items))))
     facts = await lock(tx, items)
-    folded = fold(facts, Standing(known, frozenset(), replay=parked), items, now, limits)
+    folded = fold(facts, Known(known, frozenset(), replay=parked), items, now, limits)
     folded.asked = await follow_news(tx, facts, items, now)
     await save(tx, folded, facts, now)
     messages = outgoing(folded, facts)
@@ -68,7 +68,7 @@ async def carry_out(
 
 async def _apply(
     tx: Transaction,
-    items: Sequence[tuple[Kept, Item]],
+    items: Sequence[tuple[KeptLetter, Item]],
     now: datetime,
     limits: Limits,
     way: Way,

@@ -36,13 +36,13 @@ _MOST = 500
 
 async def sweep_once(engine: AsyncEngine, now: datetime) -> int:
     """Ask for everything that is due at ``now``, in bounds; return how much that was."""
-    async with begin(engine) as tx:
-        commands = [
-            *await _fresh(tx, now, sweeps.idle_sessions, _abandon),
-            *await _fresh(tx, now, sweeps.silent_escalations, _renotify),
-        ]
-        await outbox.stage(tx, [_message(one) for one in commands], MESSAGE_LIMIT)
-    return len(commands)
+    asked = 0
+    for find, command in _SWEEPS:
+        async with begin(engine) as tx:
+            commands = await _fresh(tx, now, find, command)
+            await outbox.stage(tx, [_message(one) for one in commands], MESSAGE_LIMIT)
+        asked += len(commands)
+    return asked
 
 
 async def sweep_forever(
@@ -86,6 +86,10 @@ def _renotify(due: Due) -> dict[str, object]:
     return _common("renotify", due) | {"type": "renotify", "step": due.step}
 
 
+def _release(due: Due) -> dict[str, object]:
+    return _common("lost-claim", due) | {"type": "release_escalation"}
+
+
 def _common(sweep: str, due: Due) -> dict[str, object]:
     name = f"{sweep}:{due.session_id}:{due.version}:{rfc3339(due.at)}"
     return {
@@ -99,3 +103,10 @@ def _common(sweep: str, due: Due) -> dict[str, object]:
 def _message(command: dict[str, object]) -> Message:
     key = str(command["session_id"]).encode()
     return Message(topics.INTERNAL_COMMANDS, key, to_json(command), JSON_HEADERS)
+
+
+_SWEEPS = (
+    (sweeps.idle_sessions, _abandon),
+    (sweeps.silent_escalations, _renotify),
+    (sweeps.lost_claims, _release),
+)

@@ -14,8 +14,10 @@ PARENT, STATE = "traceparent", "tracestate"
 # Zeros name no trace, version ff is none, and versions to come may say more after these.
 _IDS = rb"-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 _PARENT = re.compile(rb"00%b|(?!00|ff)[0-9a-f]{2}%b(?:-[!-~]{0,64})?" % (_IDS, _IDS))
-_MEMBER = rb"[ \t]*(?:[a-z0-9][a-z0-9_*/@-]{0,255}=[ -+\--<>-~]{0,256})?[ \t]*"
-_STATE = re.compile(rb"%b(?:,%b){0,31}" % (_MEMBER, _MEMBER))
+# What was taken is not given back: else the blanks of 31 members could be dealt out in more ways
+# than anybody has time to try.
+_MEMBER = rb"[ \t]*+(?:[a-z0-9][a-z0-9_*/@-]{0,255}+=[ -+\--<>-~]{0,256}+)?+[ \t]*+"
+_STATE = re.compile(rb"%b(?:,%b){0,31}+" % (_MEMBER, _MEMBER))
 _STATE_LIMIT = 512
 
 

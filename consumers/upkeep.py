@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from consumers.intervals import at_intervals
 from storage import retention
 from storage.database import begin
-from storage.retention import Kept
+from storage.retention import Retention
 
 _log = structlog.get_logger()
 
@@ -23,7 +23,7 @@ _PAUSE = 0.02
 
 
 async def prune_once(
-    engine: AsyncEngine, kept: Kept, now: datetime, *, but: Collection[str] = ()
+    engine: AsyncEngine, kept: Retention, now: datetime, *, but: Collection[str] = ()
 ) -> Counter[str]:
     """Delete a slice of each store of which there is one, but for some; return what went."""
     went: Counter[str] = Counter()
@@ -38,7 +38,7 @@ async def prune_once(
     return went
 
 
-async def prune_round(engine: AsyncEngine, kept: Kept, now: datetime) -> Counter[str]:
+async def prune_round(engine: AsyncEngine, kept: Retention, now: datetime) -> Counter[str]:
     """Delete slice by slice until nothing is left, in bounds; return what went."""
     async with begin(engine) as tx:
         forbidden = await retention.forbidden(tx)
@@ -52,7 +52,7 @@ async def prune_round(engine: AsyncEngine, kept: Kept, now: datetime) -> Counter
 
 
 async def prune_forever(
-    engine: AsyncEngine, stop: asyncio.Event, every_seconds: float, kept: Kept
+    engine: AsyncEngine, stop: asyncio.Event, every_seconds: float, kept: Retention
 ) -> None:
     """Prune at intervals until told to stop; what fails is tried again at the next."""
 

@@ -7,45 +7,38 @@ have room for more. It never raises, because FastStream would go on reading.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
 
 from consumers.apply import Applied, Batch
-from consumers.caution import TOOK_THE_PROCESS_DOWN, Condemned, Slice, careful_slices
-from consumers.decode import decode
-from consumers.decode_news import decode_news
-from consumers.isolate import Applier, Unavailable
+from consumers.batching import CONSUMED, Batching
+from consumers.caution import careful_slices
+from consumers.isolate import Applier, TryLater
 from consumers.lanes import Lanes, Read
 from consumers.raw_consumer import RawConsumer
 from consumers.raw_messages import Membership, connect, raw_broker, subscribe
 from consumers.reading import Rebalances
-from consumers.records import DeadLetter, Delivery, Item, Poison, Reason, Record, Source
-from producers import topics
+from consumers.records import Record
 from producers.kafka import Kafka
+from storage.backoff import growing_pauses
 from storage.blockers import watched
 from storage.failpoints import reach
 from storage.positions import Partition, PositionBehind
 
 _log = structlog.get_logger()
 
-_SOURCES = {
-    topics.CHAT_COMMANDS: Source.CHAT,
-    topics.PSA_COMMANDS: Source.PSA,
-    topics.INTERNAL_COMMANDS: Source.INTERNAL,
-}
-# The longest that decoding keeps everything else from going on. Eight MiB made to be slow take
-# almost five seconds, after which the slot's lease would be lost.
-_DECODE_SECONDS = 0.05
-_LONGEST_PAUSE = 5.0
 _COMMIT_EVERY_SECONDS = 1.0
 # How long a fetch waits for the first record; it returns with it at once.
 _PATIENCE_MS = 500
+# Brokers answer each half second, even where there is nothing to read.
+_KAFKA_AWAY_SECONDS = 10.0
 _DRAIN_SECONDS = 8.0
 _LEAVE_SECONDS = 3.0
 _COMMIT_SECONDS = 2.0
@@ -78,8 +71,8 @@ class Standing:
 
     ``lag`` counts by topic what it is assigned and has not applied. ``oldest_ms`` is when Kafka
     took the oldest record at hand, in milliseconds since 1970. ``applied_at`` is when it last
-    applied anything, by the monotonic clock. It is ``waiting`` while a server that it needs for
-    the batch at hand is away.
+    applied anything, by the monotonic clock. It is ``waiting`` while a server is away: Postgres
+    for the batch at hand, or Kafka where there is none.
     """
 
     lag: Mapping[str, int]
@@ -108,6 +101,7 @@ class Worker:
         self._settings = settings
         self._on_applied = on_applied
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._batching = Batching(settings.batch_records, settings.batch_bytes)
         self._lanes = Lanes(settings.lanes, self._work)
         self._applied_up_to: dict[TopicPartition, int] = {}
         self._rebalances = Rebalances(
@@ -120,7 +114,7 @@ class Worker:
         self._broker = raw_broker(kafka, middlewares)
         subscribe(
             self._broker,
-            [kafka.topic(name) for name in (*_SOURCES, topics.TICKET_EVENTS)],
+            [kafka.topic(name) for name in CONSUMED],
             Membership(f"{kafka.prefix}worker", f"{kafka.prefix}worker-{settings.slot}"),
             self._rebalances,
             self._handle,
@@ -138,7 +132,10 @@ class Worker:
 
         Raises what reading the positions raised.
         """
-        await connect(self._broker, self._kafka, self._make_consumer)
+        making = partial(
+            self._rebalances.make, lanes=self._settings.lanes, patience_ms=_PATIENCE_MS
+        )
+        await connect(self._broker, self._kafka, making)
         await self._broker.start()
         await self._rebalances.assigned.wait()
         if self.failed.done():
@@ -167,14 +164,18 @@ class Worker:
 
     def polled_seconds_ago(self) -> float:
         """How long ago Kafka was polled last; infinity before the first time."""
-        consumer = self._rebalances.consumer
-        return float("inf") if consumer is None else time.monotonic() - consumer.polled_at
+        return self._rebalances.polled_seconds_ago()
 
     def standing(self) -> Standing:
         """How the worker stands now."""
         consumer = self._rebalances.consumer
         behind = {} if consumer is None else consumer.behind()
         at_hand = self._lanes.at_hand
+        away = (
+            consumer is not None
+            and not at_hand
+            and consumer.answered_seconds_ago() > _KAFKA_AWAY_SECONDS
+        )
         lag = Counter(record.topic for record in at_hand)
         for partition, offsets in behind.items():
             lag[partition.topic] += offsets
@@ -182,24 +183,14 @@ class Worker:
             lag,
             min((one.timestamp for one in at_hand if one.timestamp > 0), default=None),
             self._applied_at,
-            waiting=self._waiting > 0,
+            waiting=self._waiting > 0 or away,
             consuming=self._rebalances.assigned.is_set() and not self._stopping,
         )
 
     @property
     def consumer(self) -> RawConsumer:
         """The consumer at work."""
-        if self._rebalances.consumer is None:
-            msg = "the worker was not started"
-            raise RuntimeError(msg)
-        return self._rebalances.consumer
-
-    def _make_consumer(self, *names: str, **settings: Any) -> RawConsumer:  # noqa: ANN401
-        consumer = RawConsumer(
-            *names, lanes=self._settings.lanes, patience_ms=_PATIENCE_MS, **settings
-        )
-        self._rebalances.consumer = consumer
-        return consumer
+        return self._rebalances.at_work()
 
     async def _handle(self, records: Sequence[Record]) -> None:
         try:
@@ -233,8 +224,8 @@ class Worker:
 
     async def _run(self, records: Sequence[Record], spans: dict[Partition, range]) -> bool:
         """Apply the records' batches one after the other; False where reading starts elsewhere."""
-        for part in self._batches(records):
-            if not await self._apply(await self._batch(part, spans)):
+        for part in self._batching.split(records):
+            if not await self._apply(await self._batching.decoded(part, spans)):
                 return False
         return True
 
@@ -244,10 +235,10 @@ class Worker:
         """The first records after an unclean exit, in small slices whose attempts are counted."""
         async for piece in careful_slices(self._applier.engine, records):
             if piece.condemned is None:
-                batch = await self._batch(piece.records, spans)
+                batch = await self._batching.decoded(piece.records, spans)
                 await piece.note_decoded()
             else:
-                batch = self._condemned(piece, spans)
+                batch = self._batching.condemned(piece, spans)
             if not await self._apply(batch):
                 return False
         return True
@@ -255,7 +246,7 @@ class Worker:
     async def _apply(self, batch: Batch) -> bool:
         """Apply a batch however long it takes; False where reading starts again elsewhere."""
         reach("worker: decoded")
-        pause = 0.05
+        pauses = growing_pauses()
         while True:
             if self.failed.done() or self._stopping:
                 return False
@@ -266,10 +257,10 @@ class Worker:
                 _log.warning("reading starts again at the positions", why=str(error))
                 await self._rebalances.seek(self.consumer, self.consumer.assignment())
                 return False
-            except Unavailable as error:
+            except TryLater as error:
+                pause = next(pauses)
                 _log.warning("batch waits", why=str(error), seconds=pause)
                 await self._wait_and_poll(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 for partition, span in batch.spans.items():
                     ours = TopicPartition(partition.topic, partition.number)
@@ -279,46 +270,6 @@ class Worker:
                 self._applied_at = time.monotonic()
                 self._on_applied(batch, applied)
                 return True
-
-    def _batches(self, records: Sequence[Record]) -> Iterator[Sequence[Record]]:
-        """The records of each batch, within bounds of number and of bytes."""
-        begin, size = 0, 0
-        most, most_bytes = self._settings.batch_records, self._settings.batch_bytes
-        for index, record in enumerate(records):
-            size += len(record.value or b"")
-            if index - begin == most or (index > begin and size > most_bytes):
-                yield records[begin:index]
-                begin, size = index, len(record.value or b"")
-        yield records[begin:]
-
-    async def _batch(self, records: Sequence[Record], spans: dict[Partition, range]) -> Batch:
-        """One batch, each record decoded by itself; what it covers is taken off ``spans``."""
-        items: list[Item] = []
-        began = time.perf_counter()
-        until = began + _DECODE_SECONDS
-        for record in records:
-            items.append(self._decode(record))
-            if time.perf_counter() > until:
-                await asyncio.sleep(0)
-                until = time.perf_counter() + _DECODE_SECONDS
-        return Batch(items, _take_off(spans, records), time.perf_counter() - began)
-
-    def _condemned(self, piece: Slice, spans: dict[Partition, range]) -> Batch:
-        """The batch of one record that took the process down before, to be kept unapplied."""
-        (record,) = piece.records
-        if piece.condemned is Condemned.UNDECODED:
-            item: Item = DeadLetter(record, Reason.UNREADABLE, TOOK_THE_PROCESS_DOWN)
-        else:
-            item = self._decode(record)
-            if isinstance(item, Delivery):
-                item = Poison(item, TOOK_THE_PROCESS_DOWN)
-        return Batch([item], _take_off(spans, piece.records))
-
-    def _decode(self, record: Record) -> Item:
-        name = record.topic[len(self._kafka.prefix) :]
-        return (
-            decode_news(record) if name == topics.TICKET_EVENTS else decode(record, _SOURCES[name])
-        )
 
     async def _wait_and_poll(self, seconds: float) -> None:
         """Wait, but keep polling paused partitions: who does not poll has to leave the group."""
@@ -351,14 +302,3 @@ class Worker:
             reach("offsets: committed")
         except Exception as error:  # noqa: BLE001 - the positions are the truth
             _log.info("offsets not committed", error=type(error).__name__)
-
-
-def _take_off(spans: dict[Partition, range], records: Sequence[Record]) -> dict[Partition, range]:
-    """What the records cover of the spans; the spans begin after it from now on."""
-    ends = {(record.topic, record.partition): record.offset + 1 for record in records}
-    covered: dict[Partition, range] = {}
-    for (topic, number), end in ends.items():
-        partition = Partition(topic, number)
-        covered[partition] = range(spans[partition].start, end)
-        spans[partition] = range(end, spans[partition].stop)
-    return covered

@@ -36,7 +36,8 @@ class Context:
     ``ticket`` is None where firstline does not know the ticket; ``previous_session_id`` names the
     last session on a ticket that was reopened. ``candidates`` are what an intake found.
     ``new_session_taken`` tells whether the id chosen for a handed-back session is in use.
-    ``event_id`` names the command's event at a place, counted from 0.
+    ``event_id`` names the command's event at a place, counted from 0. A command of an account that
+    is not ``account_known`` is nobody's.
     """
 
     now: datetime
@@ -48,4 +49,5 @@ class Context:
     previous_session_id: str | None = None
     candidates: tuple[Candidate, ...] = ()
     new_session_taken: bool = False
+    account_known: bool = True
     limits: Limits = field(default_factory=Limits)

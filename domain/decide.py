@@ -17,6 +17,7 @@ from domain.commands import (
     MoveTicket,
     NextNode,
     RecordStep,
+    ReleaseEscalation,
     Renotify,
     Resolve,
     ServeNode,
@@ -40,7 +41,7 @@ def decide(  # noqa: C901, PLR0912 - one arm a legal move
 ) -> Decision:
     """Accept the command with its events, or reject it with the first code that applies."""
     actor = acting(command, context.user)
-    if actor is None or _claims_own_escalation(session, command):
+    if actor is None or not context.account_known or _claims_own_escalation(session, command):
         return Rejected(Code.FORBIDDEN, "The actor may not do this here.")
     if refusal := _misplaced(session, command, context) or _stale(session, command):
         return refusal
@@ -85,11 +86,12 @@ def acting(command: Command, user: User | None) -> Actor | None:
     """Who the command's effect is put down to, or None where the actor may not act.
 
     Escalations are moved by engineers, coverage or not. A command without an actor is the
-    system's own: it abandons sessions, moves them to other tickets, serves nodes, and tells
-    people again.
+    system's own: it abandons sessions, moves them to other tickets, serves nodes, tells people
+    again, and releases what somebody claimed who is no engineer any more.
     """
     if command.actor_id is None:
-        return SYSTEM if isinstance(command, (Abandon, SystemCommand)) else None
+        systems = (Abandon, ReleaseEscalation, SystemCommand)
+        return SYSTEM if isinstance(command, systems) else None
     if isinstance(command, (Walk, Start)):
         return walker(user, command.account_id)
     return engineer(user, command.account_id) if isinstance(command, EscalationMove) else None

@@ -20,7 +20,7 @@ from domain.events import (
     Renotified,
     SessionStarted,
 )
-from domain.people import Actor
+from domain.people import SYSTEM, Actor
 from domain.sessions import (
     Claimed,
     Closed,
@@ -35,7 +35,10 @@ from domain.starts import ticket_refusal
 def decide_move(
     session: Escalated, command: EscalationMove, actor: Actor, context: Context
 ) -> Decision:
-    """Move the escalation: the first claim wins, and only who claimed it moves it on."""
+    """Move the escalation: the first claim wins, and only who claimed it moves it on.
+
+    Where who claimed it cannot any more, the system releases it.
+    """
     match session.escalation, command:
         case ((Closed() | ReturnedToFirstLine()), _):
             return Rejected(Code.NOT_ESCALATED, "The escalation is over.")
@@ -43,6 +46,8 @@ def decide_move(
             return Accepted((EscalationClaimed(at=context.now, by=actor.id),))
         case Claimed(by=by), ClaimEscalation() if by == actor.id:
             return Accepted(())
+        case Claimed(), ReleaseEscalation() if actor == SYSTEM:
+            return Accepted((EscalationReleased(at=context.now),))
         case Claimed(by=by), _ if by != actor.id:
             return Rejected(Code.ALREADY_CLAIMED, "Another engineer has claimed the escalation.")
         case Claimed(), ReleaseEscalation():

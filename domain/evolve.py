@@ -126,19 +126,19 @@ def evolve_ticket(ticket: Ticket, event: Event) -> Ticket:
 
 def _born(event: SessionStarted) -> Active:
     origin = Origin(
-        event.session_id,
-        event.account_id,
-        event.kind,
-        event.ticket,
-        event.started_by.id,
-        event.started_by.acting_as,
-        event.at,
-        event.flow_id,
-        event.flow_version,
-        event.flow_proposal_id,
-        event.category,
-        event.problem_text,
-        event.previous_session_id,
+        session_id=event.session_id,
+        account_id=event.account_id,
+        kind=event.kind,
+        ticket=event.ticket,
+        started_by=event.started_by.id,
+        acting_as=event.started_by.acting_as,
+        started_at=event.at,
+        flow_id=event.flow_id,
+        flow_version=event.flow_version,
+        flow_proposal_id=event.flow_proposal_id,
+        category=event.category,
+        problem_text=event.problem_text,
+        previous_session_id=event.previous_session_id,
     )
     return Active(
         origin,

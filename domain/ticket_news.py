@@ -30,7 +30,7 @@ class TicketAction(StrEnum):
 
 @keyword_value
 class TicketNews:
-    """One event of a ticket's source. ``at`` is when the source had it so, where it says."""
+    """One event of a ticket's source. ``at`` is when, by its clock; None where it does not say."""
 
     event_id: str
     provider: str

@@ -56,5 +56,5 @@ TICKET_DELETED = "ticket_deleted"
 TICKET_REASSIGNED = "ticket_reassigned"
 TICKET_MERGED = "ticket_merged"
 
-TICKET_ENDED = frozenset({TICKET_CLOSED, TICKET_DELETED, TICKET_REASSIGNED, TICKET_MERGED})
-"""Why the system abandons a session whose ticket a human ended or took away."""
+TICKET_ENDED = frozenset({TICKET_CLOSED, TICKET_DELETED, TICKET_MERGED})
+"""Why the system abandons a session whose ticket a human ended. A reassigned one goes on."""

@@ -23,7 +23,10 @@ class AccountError(Exception):
 
 
 async def categories(database_url: str, account_id: str, actor_id: str) -> list[str]:
-    """The categories of an account, for its owners and admins. Raises `AccountError`."""
+    """The categories of an account, for its owners and admins.
+
+    Raises `AccountError`, and `NothingToShow` for what is no id, as all of these do.
+    """
     async with _on_account(database_url, account_id) as tx:
         found = await accounts.categories(tx, account_id)
         await _administrator(tx, account_id, actor_id)
@@ -85,7 +88,12 @@ async def _on_account(database_url: str, account_id: str) -> AsyncIterator[Trans
     """A transaction about an account that exists."""
     check_id(account_id)
     # Under a name of its own: a worker that waits for it must not take it for a stopped one.
-    engine = connect(database_url, pool_size=1, application_name="firstline-accounts")
+    engine = connect(
+        database_url,
+        pool_size=1,
+        application_name="firstline-accounts",
+        answer_seconds=None,  # to delete a large account takes as long as it takes
+    )
     try:
         async with begin(engine) as tx:
             yield tx

@@ -1,6 +1,7 @@
 """A catalogue file as it is read: JSON or YAML, and everything that is wrong with it at once."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -123,10 +124,17 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 class _YamlLoader(yaml.SafeLoader):
-    """YAML's safe subset, where times stay text and a doubled key is an error."""
+    """YAML's safe subset, where times stay text and a doubled key is an error.
+
+    Of words, ``true`` and ``false`` alone are no text, as in YAML 1.2: the answer ``Yes`` is one.
+    """
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - the base class declares it like this
-        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+        first: [
+            (tag, pattern)
+            for tag, pattern in resolvers
+            if not tag.endswith((":timestamp", ":bool"))
+        ]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -141,6 +149,13 @@ class _YamlLoader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             seen.add(key.value)
         return node
+
+
+_YamlLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool",
+    re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"),
+    list("tTfF"),
+)
 
 
 def _parse_yaml(text: str) -> object:

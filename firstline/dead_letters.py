@@ -23,7 +23,7 @@ from firstline.looking import dead_letters as shown
 from firstline.settings import Settings
 from storage import dead_letter_desk as letters
 from storage.database import begin, connect
-from storage.dead_letter_desk import Wanted
+from storage.dead_letter_desk import LetterFilter
 
 _RATE = re.compile(r"([0-9]{1,6}(?:\.[0-9]+)?)(?:/s)?")
 _NAME_LIMIT = 200
@@ -38,33 +38,35 @@ def operator(name: str | None, because: str) -> Operator:
 
 
 def per_second(rate: str | None) -> float | None:
-    """How many commands a second ``50/s`` or ``50`` are. Raises `LetterStays`."""
+    """How many commands a second ``50/s`` or ``50`` are. Raises typer.BadParameter."""
     if rate is None:
         return None
     matched = _RATE.fullmatch(rate)
     if matched is None or not float(matched[1]):
         msg = f"{rate!r} is no rate, as 50/s is"
-        raise LetterStays(msg)
+        raise typer.BadParameter(msg)
     return float(matched[1])
 
 
 async def replay(
     database_url: str,
     settings: Settings,
-    which: Sequence[str] | Wanted,
+    which: Sequence[str] | LetterFilter,
     who: Operator | None,
     per_second: float | None,
 ) -> bool:
     """Replay letters one after the other; return whether any of them stays.
 
-    Where nobody does it, it is a rehearsal: shown, and rolled back.
+    Where nobody does it, it is a rehearsal: shown, and rolled back. Raises `NothingToShow`, before
+    any is replayed, for what is no id.
     """
     console = Console(highlight=False)
     stays, done = False, set[str]()
     async with _desk(database_url, settings) as desk:
-        chosen = await _found(desk, which) if isinstance(which, Wanted) else which
+        chosen = await _found(desk, which) if isinstance(which, LetterFilter) else which
         for letter_id in chosen:
             ask.check_id(letter_id)
+        for letter_id in chosen:
             if letter_id in done:  # it waited behind one before it
                 continue
             now = datetime.now(UTC)
@@ -87,7 +89,10 @@ async def replay(
 
 
 async def discard(database_url: str, settings: Settings, letter_id: str, who: Operator) -> None:
-    """Discard a letter, and say what became of those behind it. Raises `LetterStays`."""
+    """Discard a letter, and say what became of those behind it.
+
+    Raises `LetterStays`, and `NothingToShow` for what is no id.
+    """
     ask.check_id(letter_id)
     async with _desk(database_url, settings) as desk:
         came = await desk.discard(letter_id, who, datetime.now(UTC))
@@ -100,7 +105,7 @@ async def edit(
 ) -> None:
     """Take an edit from a file, or from the operator's editor, and show what it changes.
 
-    Raises `LetterStays`.
+    Raises `LetterStays`, and `NothingToShow` for what is no letter's id.
     """
     seen = await ask.dead_letter(database_url, letter_id)
     letter = seen.letter
@@ -126,7 +131,7 @@ async def _desk(database_url: str, settings: Settings) -> AsyncIterator[Desk]:
         await engine.dispose()
 
 
-async def _found(desk: Desk, wanted: Wanted) -> list[str]:
+async def _found(desk: Desk, wanted: LetterFilter) -> list[str]:
     ask.check_wanted(wanted)
     async with begin(desk.engine) as tx:
         found = await letters.find_ids(tx, wanted)

@@ -1,25 +1,4 @@
-"""Every failure that a person can act on, as the sentence that tells them how.
-
-NoServers                 install what is missing, or name the servers
-CatalogueError            mend the file
-NothingToShow             look at the id
-AccountError              look at who asks, and for what
-NotReady                  mend what would break the promise
-CannotListen              choose another address
-TracingMissing            install what sends spans
-InsecureKafka             mend how Kafka is connected to
-DeploymentWrong           migrate the database
-PositionBeyondEnd         the topic is not the one that was read before
-ProgressLost              the relay cannot tell what went out
-SlotLost                  start again
-BackgroundError           look at the log it names
-TrafficError              look at the file, or at the topic
-UnknownRevision           use the program that the database is of
-ProgressUnreadable        look at what kept the progress from being read
-TooMuchPoison             mend the program or its deployment, then settle the dead letters
-LetterStays               do with the dead letter what the message says
-Defect                    report it
-"""
+"""Every failure that a person can act on, as the sentence that tells them how."""
 
 import asyncpg
 from aiokafka.errors import KafkaConnectionError, KafkaError
@@ -27,7 +6,7 @@ from sqlalchemy.exc import ArgumentError
 
 from consumers.dead_letter_rules import LetterStays
 from consumers.isolate import Defect, DeploymentWrong, TooMuchPoison
-from consumers.reading import PositionBeyondEnd
+from consumers.reading import AnotherTopic, PositionBeyondEnd
 from firstline.accounts import AccountError
 from firstline.background import BackgroundError
 from firstline.check import NotReady
@@ -40,32 +19,32 @@ from firstline.servers import NoServers
 from firstline.settings import Settings
 from firstline.tracing import TracingMissing
 from firstline.traffic import TrafficError
-from producers.progress import ProgressUnreadable
 from producers.relay import ProgressLost
 from producers.security import InsecureKafka
-from storage.faults import describe, sqlstate
+from storage.faults import OF_THE_DRIVER, describe, sqlstate
 from storage.slots import SlotLost
 
-_SAY_IT_THEMSELVES = (
-    AccountError,
-    BackgroundError,
-    CannotListen,
-    NoServers,
-    CatalogueError,
-    Defect,
-    InsecureKafka,
-    LetterStays,
-    NotReady,
-    NothingToShow,
-    PositionBeyondEnd,
-    ProgressLost,
-    ProgressUnreadable,
-    SlotLost,
-    TooMuchPoison,
-    TracingMissing,
-    TrafficError,
-    UnknownRevision,
+ACTIONABLE = (
+    NoServers,  # install what is missing, or name the servers
+    CatalogueError,  # mend the file
+    NothingToShow,  # look at the id
+    AccountError,  # look at who asks, and for what
+    NotReady,  # mend what would break the promise
+    CannotListen,  # choose another address
+    TracingMissing,  # install what sends spans
+    InsecureKafka,  # mend how Kafka is connected to
+    AnotherTopic,  # the topic is not the one that was read before
+    PositionBeyondEnd,  # its log is not the one that was read before
+    ProgressLost,  # the relay cannot tell what went out
+    SlotLost,  # start again
+    BackgroundError,  # look at the log it names
+    TrafficError,  # look at the file, or at the topic
+    UnknownRevision,  # use the program that the database is of
+    TooMuchPoison,  # mend the program or its deployment, then settle the dead letters
+    LetterStays,  # do with the dead letter what the message says
+    Defect,  # report it
 )
+"""Errors whose message says what to do. ARCHITECTURE.md says when each is raised."""
 
 # Invalid authorization, invalid catalog name: the wrong role, password or database.
 _NOT_LET_IN = ("28", "3D")
@@ -74,13 +53,13 @@ _OF_TLS = ("`sslmode`", "root certificate file")
 
 def explain(error: BaseException) -> str | None:
     """One sentence for whoever runs the program; None for what only a developer can mend."""
-    if isinstance(error, _SAY_IT_THEMSELVES):
+    if isinstance(error, ACTIONABLE):
         return str(error)
     if isinstance(error, DeploymentWrong):
         return _of_postgres(error.__cause__ or error)
     if isinstance(error, (ArgumentError, asyncpg.ClientConfigurationError)):
         return _no_address(error)
-    if sqlstate(error) is not None or isinstance(error, asyncpg.InterfaceError):
+    if sqlstate(error) is not None or isinstance(error, OF_THE_DRIVER):
         return _of_postgres(error)
     if isinstance(error, KafkaError):
         return _of_kafka(error)

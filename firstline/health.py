@@ -43,7 +43,7 @@ class Health:
     nodes: Nodes | None = None
     began: float = field(default_factory=time.monotonic)
     beat: float = field(default_factory=time.monotonic)
-    looked: float | None = None
+    worst: float = 0.0
     database: bool = False
     behind: int = 0
     applied_at: float = field(default_factory=time.monotonic)
@@ -53,6 +53,11 @@ class Health:
     def late(self) -> float:
         """How late the event loop is, in seconds."""
         return max(0.0, time.monotonic() - self.beat - _BEAT_SECONDS)
+
+    def latest(self) -> float:
+        """How late it is, or was at worst since this was asked last, in seconds."""
+        worst, self.worst = max(self.worst, self.late()), 0.0
+        return worst
 
     def polled_ago(self) -> float:
         """Since when Kafka was not polled, counted from the start before the first time.
@@ -81,7 +86,7 @@ class Health:
         self.waiting, self.consuming = standing.waiting, standing.consuming
 
     def lives(self) -> tuple[bool, Mapping[str, object]]:
-        """Whether starting anew would be no loss, and what tells."""
+        """Whether there is no reason to restart the process, and the figures that say so."""
         polled, late, still = self.polled_ago(), self.late(), self.standstill()
         lives = polled < SILENCE_SECONDS and late < _LATE_SECONDS and still < _STANDSTILL_SECONDS
         return lives, {
@@ -91,7 +96,7 @@ class Health:
         }
 
     def ready(self) -> tuple[bool, Mapping[str, object]]:
-        """Whether it does its work, and what tells."""
+        """Whether the process does its work now, and what says so."""
         consuming = (self.worker is None or self.consuming) and (
             self.nodes is None or self.nodes.consuming
         )
@@ -117,8 +122,9 @@ async def watch(health: Health, metrics: Metrics, engine: AsyncEngine) -> None:
 
 
 async def _beat(health: Health, metrics: Metrics) -> None:
+    metrics.beats(health.latest, health.polled_ago)
     while True:
-        metrics.beats(health.late(), health.polled_ago())
+        health.worst = max(health.worst, health.late())
         health.beat = time.monotonic()
         lag: dict[str, int] = {}
         if health.worker is not None:

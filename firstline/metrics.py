@@ -4,7 +4,7 @@ Counted once a batch and once an intent, never once a record. No label holds any
 sender wrote.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -194,10 +194,13 @@ class Metrics:
         for topic in self._topics:  # one that went to another process is no longer behind here
             self._lag.labels(topic).set(lag.get(topic, 0))
 
-    def beats(self, loop_late: float, polled_ago: float) -> None:
-        """Show how late the event loop is, and since when Kafka was not polled, in seconds."""
-        self._loop_lag.set(loop_late)
-        self._polled.set(polled_ago)
+    def beats(self, loop_late: Callable[[], float], polled_ago: Callable[[], float]) -> None:
+        """Show how late the event loop is, and since when Kafka was not polled, in seconds.
+
+        Both are asked when somebody looks, from another thread: a loop that is stuck tells nothing.
+        """
+        self._loop_lag.set_function(loop_late)
+        self._polled.set_function(polled_ago)
 
     def database_waits(self, waits: Sequence[Wait] | None) -> None:
         """Show who waits in the database; None where it cannot be asked."""

@@ -1,11 +1,8 @@
 """The wiring: consumers, generation, relay and upkeep, from settings to a clean exit."""
 
 import asyncio
-import contextlib
-import gc
-import signal
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ from consumers.worker import Worker, WorkerSettings
 from domain.context import Limits
 from firstline.check import preconditions
 from firstline.health import SILENCE_SECONDS, Health, watch
+from firstline.lifetime import Lifetime, lasting, lifetime, tell_ready
 from firstline.listener import application, listening
 from firstline.metrics import Metrics
 from firstline.servers import Servers
@@ -37,9 +35,6 @@ from storage.slots import Slot, take_slot
 
 _log = structlog.get_logger()
 
-# More than a batch at work holds, so that none is walked through to find nothing: reference counts
-# free all of a batch. With the defaults, a quarter of the worker's time went there.
-_OBJECTS_BETWEEN_COLLECTIONS = 200_000
 # With what stopping the worker, throwing the relay's clients away and leaving the slot may take,
 # less than the 30 seconds after which whoever said SIGTERM says SIGKILL.
 _RELAY_DRAIN_SECONDS = 4.0
@@ -69,49 +64,29 @@ async def run_worker(
     free. Raises what a person has to see to: see `firstline.check`, `consumers.isolate`,
     `consumers.reading` and `producers.relay`.
     """
-    _collect_rarely()
-    stop = asyncio.Event()
-    _stop_on_signals(stop)
-    await preconditions(servers, settings)
-    kafka = settings.kafka(servers.kafka_bootstrap)
-    relaying = Signals()
-    metrics = Metrics(relaying.tally)
-    async with AsyncExitStack() as leaving:
+    async with lifetime() as life:
+        await life.unless_stopped(preconditions(servers, settings))
+        relaying = Signals()
+        metrics = Metrics(relaying.tally)
         middlewares: list[Any] = [metrics.middleware()]
-        if (provider := leaving.enter_context(exporting())) is not None:
+        if (provider := life.leaving.enter_context(exporting())) is not None:
             middlewares.append(span_middleware(provider))
-        engine = connect(servers.database_url, pool_size=_UPKEEP_CONNECTIONS)
-        leaving.push_async_callback(engine.dispose)
         batches = connect_by_key(servers.database_url, pool_size=_WORKER_CONNECTIONS)
-        leaving.push_async_callback(batches.dispose)
-        slot = await take_slot(servers.database_url, settings.topic_prefix)
-        until: list[Coroutine[Any, Any, Any]] = [stop.wait(), _hold(leaving, slot)]
+        applier = Applier(
+            life.with_engine(batches),
+            Limits(settings.walk_steps, settings.ai_nodes),
+            settings.poison_per_minute,
+        )
+        slot = await life.unless_stopped(take_slot(servers.database_url, settings.topic_prefix))
+        life.in_slot(slot)
+        life.until(life.stop.wait())
         if with_relay:
-            outbox = connect_relay(servers.database_url)
-            leaving.push_async_callback(outbox.dispose)
-            relay = asyncio.ensure_future(
-                relay_forever(servers.database_url, outbox, kafka, RelaySettings(), relaying)
-            )
-            leaving.push_async_callback(_drain, relay, relaying)
-            until.append(_until(relay))
-        if settings.sweep_seconds:
-            sweeps = asyncio.ensure_future(
-                sweep_forever(engine, stop, settings.sweep_seconds, metrics.swept)
-            )
-            leaving.push_async_callback(_end_upkeep, sweeps, stop)
-        if settings.prune_seconds:
-            pruning = asyncio.ensure_future(
-                prune_forever(engine, stop, settings.prune_seconds, settings.kept())
-            )
-            leaving.push_async_callback(_end_upkeep, pruning, stop)
+            _begin_relay(life, servers, settings, relaying)
+        _begin_upkeep(life, servers, settings, metrics)
         worker = Worker(
-            kafka,
+            settings.kafka(servers.kafka_bootstrap),
             servers.database_url,
-            Applier(
-                batches,
-                Limits(settings.walk_steps, settings.ai_nodes),
-                settings.poison_per_minute,
-            ),
+            applier,
             WorkerSettings(
                 slot.number,
                 careful=slot.unclean,
@@ -121,56 +96,15 @@ async def run_worker(
             on_applied=partial(_applied, metrics, relaying),
             middlewares=middlewares,
         )
-        consuming: list[Worker | Nodes] = [worker]
+        life.until(_consume(worker, slot))
         nodes = None
         if with_nodes:
-            nodes = _nodes(
-                leaving,
-                servers,
-                settings,
-                NodesSettings(slot.name, settings.ai_concurrency, leaves),
-                partial(_served, metrics, relaying),
-            )
-            consuming.append(nodes)
-            until.append(_generate(nodes))
-        leaving.push_async_callback(_stop_all, consuming)
-        if settings.alive_file is not None:
-            until.append(_show_life(settings.alive_file, worker.polled_seconds_ago))
-        if settings.http_address is not None:
-            health = Health(worker, nodes)
-            until.append(_show(settings.http_address, servers, health, metrics))
-        await _first_of(_consume(worker, slot), *until)
-
-
-def _collect_rarely() -> None:
-    """Look for cyclic garbage only now and then, and never among what start-up left."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
-
-
-async def _consume(worker: Worker, slot: Slot) -> None:
-    """Consume until the worker fails, and raise what it failed of."""
-    await worker.start()
-    print("ready", flush=True)  # noqa: T201 - others wait for this line
-    _log.info("ready", slot=slot.number)
-    await _until(worker.failed)
-
-
-def _hold(leaving: AsyncExitStack, slot: Slot) -> Coroutine[Any, Any, None]:
-    """Hold the slot until all that works in it has ended, then leave it.
-
-    What is returned ends where the slot is lost before, and raises `storage.slots.SlotLost`.
-    """
-    holding = asyncio.ensure_future(slot.hold())
-
-    async def leave() -> None:
-        holding.cancel()
-        await asyncio.gather(holding, return_exceptions=True)
-        await slot.leave()
-
-    leaving.push_async_callback(leave)
-    return _until(holding)
+            members = NodesSettings(slot.name, settings.ai_concurrency, leaves)
+            nodes = _nodes(life, servers, settings, members, partial(_served, metrics, relaying))
+            life.until(_generate(nodes))
+        life.leaving.push_async_callback(_stop_all, [one for one in (worker, nodes) if one])
+        _show(life, servers, settings, Health(worker, nodes), metrics, worker.polled_seconds_ago)
+        await life.first_end()
 
 
 async def run_relay(
@@ -180,53 +114,89 @@ async def run_relay(
 
     Raises what a person has to see to: see `firstline.check` and `producers.relay`.
     """
-    _collect_rarely()
-    signals = Signals()
-    _stop_on_signals(signals.stop)
-    await preconditions(servers, settings)
-    kafka = settings.kafka(servers.kafka_bootstrap)
-    engine = connect_relay(servers.database_url)
-    relaying = relay_forever(
-        servers.database_url,
-        engine,
-        kafka,
-        RelaySettings(accept_lost_progress=accept_lost_progress),
-        signals,
-    )
-    until: list[Coroutine[Any, Any, Any]] = [relaying]
-    if settings.alive_file is not None:
-        until.append(_show_life(settings.alive_file))
-    if settings.http_address is not None:
-        metrics = Metrics(signals.tally)
-        until.append(_show(settings.http_address, servers, Health(), metrics))
-    try:
-        await _first_of(*until)
-    finally:
-        await engine.dispose()
+    async with lifetime() as life:
+        await life.unless_stopped(preconditions(servers, settings))
+        relaying = Signals(stop=life.stop)
+        life.until(
+            relay_forever(
+                servers.database_url,
+                life.with_engine(connect_relay(servers.database_url)),
+                settings.kafka(servers.kafka_bootstrap),
+                RelaySettings(accept_lost_progress=accept_lost_progress),
+                relaying,
+            )
+        )
+        _show(life, servers, settings, Health(), Metrics(relaying.tally))
+        await life.first_end()
 
 
 async def run_nodes(servers: Servers, settings: Settings, *, leaves: bool = False) -> None:
     """Generate the nodes of AI-built walks alone, until SIGTERM or SIGINT; print ``ready``."""
-    stop = asyncio.Event()
-    _stop_on_signals(stop)
-    await preconditions(servers, settings)
-    async with AsyncExitStack() as leaving:
-        slot = await take_slot(servers.database_url, settings.topic_prefix, "nodes")
-        until: list[Coroutine[Any, Any, Any]] = [stop.wait(), _hold(leaving, slot)]
+    async with lifetime() as life:
+        await life.unless_stopped(preconditions(servers, settings))
+        slot = await life.unless_stopped(
+            take_slot(servers.database_url, settings.topic_prefix, "nodes")
+        )
+        life.in_slot(slot)
+        life.until(life.stop.wait())
         metrics = Metrics(Tally())
         members = NodesSettings(slot.name, settings.ai_concurrency, leaves)
-        nodes = _nodes(leaving, servers, settings, members, metrics.served)
-        leaving.push_async_callback(nodes.stop)
-        if settings.alive_file is not None:
-            until.append(_show_life(settings.alive_file, nodes.polled_seconds_ago))
-        if settings.http_address is not None:
-            health = Health(nodes=nodes)
-            until.append(_show(settings.http_address, servers, health, metrics))
-        await _first_of(_generate(nodes, ready=True), *until)
+        nodes = _nodes(life, servers, settings, members, metrics.served)
+        life.until(_generate(nodes, ready=True))
+        life.leaving.push_async_callback(nodes.stop)
+        _show(life, servers, settings, Health(nodes=nodes), metrics, nodes.polled_seconds_ago)
+        await life.first_end()
+
+
+def _begin_relay(life: Lifetime, servers: Servers, settings: Settings, relaying: Signals) -> None:
+    """Relay beside the worker, and, at the end, what the last batches left."""
+    engine = life.with_engine(connect_relay(servers.database_url))
+    kafka = settings.kafka(servers.kafka_bootstrap)
+    relay = asyncio.ensure_future(
+        relay_forever(servers.database_url, engine, kafka, RelaySettings(), relaying)
+    )
+    life.leaving.push_async_callback(_drain, relay, relaying)
+    life.until(lasting(relay))
+
+
+async def _drain(relay: "asyncio.Future[None]", relaying: Signals) -> None:
+    """Let the relay finish its intent; what it does not finish is found at the next start."""
+    relaying.stop.set()
+    with suppress(Exception):
+        async with asyncio.timeout(_RELAY_DRAIN_SECONDS):
+            await relay
+
+
+def _begin_upkeep(life: Lifetime, servers: Servers, settings: Settings, metrics: Metrics) -> None:
+    """Sweep and prune, as far as they are not switched off."""
+    engine = life.with_engine(connect(servers.database_url, pool_size=_UPKEEP_CONNECTIONS))
+    works = []
+    if settings.sweep_seconds:
+        works.append(sweep_forever(engine, life.stop, settings.sweep_seconds, metrics.swept))
+    if settings.prune_seconds:
+        works.append(prune_forever(engine, life.stop, settings.prune_seconds, settings.retention()))
+    for work in works:
+        life.leaving.push_async_callback(_end_upkeep, asyncio.ensure_future(work), life.stop)
+
+
+async def _end_upkeep(work: "asyncio.Future[None]", stop: asyncio.Event) -> None:
+    """Let a sweep or a slice end; one that does not in time was not committed and comes again."""
+    stop.set()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_UPKEEP_SECONDS):
+            await work
+
+
+async def _consume(worker: Worker, slot: Slot) -> None:
+    """Consume until the worker fails, and raise what it failed of."""
+    await worker.start()
+    tell_ready()
+    _log.info("ready", slot=slot.number)
+    await lasting(worker.failed)
 
 
 def _nodes(
-    leaving: AsyncExitStack,
+    life: Lifetime,
     servers: Servers,
     settings: Settings,
     members: NodesSettings,
@@ -236,10 +206,9 @@ def _nodes(
 
     With connections of its own: nobody who generates a node keeps a command waiting.
     """
-    engine = connect(servers.database_url, pool_size=_NODE_CONNECTIONS)
-    leaving.push_async_callback(engine.dispose)
+    engine = life.with_engine(connect(servers.database_url, pool_size=_NODE_CONNECTIONS))
     writing = generator(settings.generator())
-    leaving.push_async_callback(writing.aclose)
+    life.leaving.push_async_callback(writing.aclose)
     bounds = GeneratingSettings(
         # A moment longer than the generator gives itself: it can still tell what it paid.
         settings.ai_timeout_seconds + _GRACE_SECONDS,
@@ -254,21 +223,13 @@ async def _generate(nodes: Nodes, *, ready: bool = False) -> None:
     """Generate nodes until that fails, and raise what it failed of."""
     await nodes.start()
     if ready:
-        print("ready", flush=True)  # noqa: T201 - others wait for this line
-    await _until(nodes.failed)
+        tell_ready()
+    await lasting(nodes.failed)
 
 
 async def _stop_all(consuming: Sequence[Worker | Nodes]) -> None:
     """Stop consuming, all at the same time: each lets what is at hand end."""
     await asyncio.gather(*(one.stop() for one in consuming))
-
-
-async def _show_life(file: Path, seconds_ago: Callable[[], float] = lambda: 0.0) -> None:
-    """Touch the file each second for as long as the last sign of life is not too long ago."""
-    while True:
-        if seconds_ago() < SILENCE_SECONDS:
-            await asyncio.to_thread(file.touch)
-        await asyncio.sleep(1)
 
 
 def _applied(metrics: Metrics, relaying: Signals, batch: Batch, applied: Applied) -> None:
@@ -284,7 +245,30 @@ def _served(metrics: Metrics, relaying: Signals, served: Served) -> None:
     relaying.wake.set()
 
 
-async def _show(address: str, servers: Servers, health: Health, metrics: Metrics) -> None:
+def _show(  # noqa: PLR0913, PLR0917 - what is shown, and where
+    life: Lifetime,
+    servers: Servers,
+    settings: Settings,
+    health: Health,
+    metrics: Metrics,
+    polled_seconds_ago: Callable[[], float] = lambda: 0.0,
+) -> None:
+    """Show that the process lives and how it is, as far as settings say where."""
+    if settings.alive_file is not None:
+        life.until(_touch(settings.alive_file, polled_seconds_ago))
+    if settings.http_address is not None:
+        life.until(_listen(settings.http_address, servers, health, metrics))
+
+
+async def _touch(file: Path, seconds_ago: Callable[[], float]) -> None:
+    """Touch the file each second for as long as the last sign of life is not too long ago."""
+    while True:
+        if seconds_ago() < SILENCE_SECONDS:
+            await asyncio.to_thread(file.touch)
+        await asyncio.sleep(1)
+
+
+async def _listen(address: str, servers: Servers, health: Health, metrics: Metrics) -> None:
     """Serve health and metrics until cancelled, looking at the database on a connection apart."""
     engine = connect(servers.database_url, pool_size=1, application_name="firstline-health")
     try:
@@ -292,42 +276,3 @@ async def _show(address: str, servers: Servers, health: Health, metrics: Metrics
             await watch(health, metrics, engine)
     finally:
         await engine.dispose()
-
-
-async def _first_of(*waiting: Coroutine[Any, Any, Any]) -> None:
-    """Wait for the first to end, and raise what it raised."""
-    tasks = [asyncio.ensure_future(one) for one in waiting]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _until(future: "asyncio.Future[None]") -> None:
-    await asyncio.shield(future)
-
-
-async def _drain(relay: "asyncio.Future[None]", signals: Signals) -> None:
-    """Let the relay finish its intent; what it does not finish is found at the next start."""
-    signals.stop.set()
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(_RELAY_DRAIN_SECONDS):
-            await relay
-
-
-async def _end_upkeep(work: "asyncio.Future[None]", stop: asyncio.Event) -> None:
-    """Let a sweep or a slice end; one that does not in time was not committed and comes again."""
-    stop.set()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_UPKEEP_SECONDS):
-            await work
-
-
-def _stop_on_signals(stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)

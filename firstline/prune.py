@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from consumers.upkeep import prune_round
 from storage import retention
 from storage.database import begin, connect
-from storage.retention import Kept
+from storage.retention import Retention
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Pruned:
     forbidden: Sequence[str]
 
 
-async def prune_all(database_url: str, kept: Kept) -> Pruned:
+async def prune_all(database_url: str, kept: Retention) -> Pruned:
     """Delete all that was kept for long enough, slice by slice."""
     engine = connect(database_url, application_name="firstline-prune")
     try:

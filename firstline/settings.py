@@ -19,7 +19,7 @@ from integrations.generators import GeneratorSettings
 from integrations.provider_settings import ProviderSettings
 from producers.kafka import Kafka
 from producers.security import Mechanism, Protocol, Security, client_arguments
-from storage.retention import Kept
+from storage.retention import Retention
 
 _TOPIC_NAME = r"^[A-Za-z0-9._-]{0,180}$"
 _HTTP_ADDRESS = r"^[^:\s]+:[0-9]{1,5}$"
@@ -175,6 +175,16 @@ class Settings(BaseSettings):
     def _postgres_address(cls, url: str | None) -> str | None:
         return _checked(url, is_postgres_address, POSTGRES_FORM)
 
+    @field_validator("ai_api_key")
+    @classmethod
+    def _key_of_a_provider(cls, key: SecretStr | None) -> SecretStr | None:
+        """What a header may hold; files of secrets often end in a newline."""
+        text = "" if key is None else key.get_secret_value().strip()
+        if not (text.isascii() and text.isprintable()):
+            msg = "a key is printable ASCII"
+            raise ValueError(msg)
+        return SecretStr(text) if text else None
+
     @field_validator("log_level")
     @classmethod
     def _known_level(cls, level: str) -> str:
@@ -227,9 +237,9 @@ class Settings(BaseSettings):
             allow_sasl_plaintext=self.kafka_allow_sasl_plaintext,
         )
 
-    def kept(self) -> Kept:
+    def retention(self) -> Retention:
         """How long this deployment keeps what it does not keep for good."""
-        return Kept(
+        return Retention(
             commands=timedelta(days=self.inbox_days),
             walks=_days(self.walk_days),
             audit=_days(self.audit_days),

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.highlighter import JSONHighlighter
 
 from consumers.raw_consumer import RawConsumer
-from firstline.looking.records import ANY, Wanted, as_line, shown
+from firstline.looking.records import ANY, RecordFilter, as_line, shown
 from producers import topics
 from producers.kafka import Kafka
 
@@ -50,7 +50,7 @@ async def send_file(kafka: Kafka, file: Path, source: str) -> int:
     return len(keyed)
 
 
-async def print_topic(kafka: Kafka, name: str, *, follow: bool, wanted: Wanted = ANY) -> None:
+async def print_topic(kafka: Kafka, name: str, *, follow: bool, wanted: RecordFilter = ANY) -> None:
     """Print a topic's records that are wanted, one JSON object a line; go on if told to follow.
 
     Partitions are printed one after the other up to their ends, then as records arrive. Colours
@@ -127,7 +127,7 @@ async def _partitions(kafka: Kafka, topic: str) -> list[TopicPartition]:
 
 def _print(
     fetched: dict[TopicPartition, list["ConsumerRecord[bytes, bytes]"]],
-    wanted: Wanted,
+    wanted: RecordFilter,
     write: Callable[[str], None],
 ) -> None:
     for records in fetched.values():

@@ -1,7 +1,7 @@
 """The generator that needs no network: it walks the account's own articles, step by step.
 
 It pays nothing and makes nothing up: what it says stands in an article, or is one of a handful of
-sentences below. The same request always gives the same node, since a position is found by walking
+sentences below. The same case always gives the same node, since a position is found by walking
 the recorded answers again from the start.
 """
 
@@ -12,11 +12,11 @@ from dataclasses import replace
 from integrations.answers import Verdict, read_answer
 from integrations.article_steps import shortened, steps
 from integrations.generator import (
+    Case,
     Generated,
     GroundingArticle,
     NodeDraft,
     NodeOption,
-    NodeRequest,
     Usage,
 )
 from integrations.relevance import Fitting, ranked, terms
@@ -57,23 +57,23 @@ _NONE_OF_THESE = "None of these"
 class Embedded:
     """`integrations.generator.Generator` without a model; it is never unavailable."""
 
-    async def generate(self, request: NodeRequest, *, idempotency_key: str) -> Generated:  # noqa: ARG002 - the port's
-        """The next node, from the request alone."""
-        return Generated(next_node(request), _FREE)
+    async def generate(self, case: Case, *, idempotency_key: str) -> Generated:  # noqa: ARG002 - the port's
+        """The next node, from the case alone."""
+        return Generated(next_node(case), _FREE)
 
     async def aclose(self) -> None:
         """There is nothing to let go of."""
 
 
-def next_node(request: NodeRequest) -> NodeDraft:
-    """The node at the end of the request's path; an end, where no more may follow."""
-    walk = _walk(request)
+def next_node(case: Case) -> NodeDraft:
+    """The node at the end of the case's path; an end, where no more may follow."""
+    walk = _walk(case)
     node = next(walk)
-    for step in request.path:
+    for step in case.path:
         if _ends(node):
             break
         node = walk.send(step.answer)
-    if request.nodes_left <= 1 and not _ends(node):
+    if case.nodes_left <= 1 and not _ends(node):
         return _escalate("The walk has reached its length without an end.", WALK_TOO_LONG)
     return node
 
@@ -82,15 +82,15 @@ def _ends(node: NodeDraft) -> bool:
     return node.kind in {"resolve", "escalate"}
 
 
-def _walk(request: NodeRequest) -> Walk[NodeDraft, str, None]:
+def _walk(case: Case) -> Walk[NodeDraft, str, None]:
     """The whole walk: gives a node, takes its answer; an end is the last that it gives."""
-    read = [replace(one, body=one.body[:_LONGEST_BODY]) for one in request.articles]
-    found = ranked(request.problem_text, request.category, read)
+    read = [replace(one, body=one.body[:_LONGEST_BODY]) for one in case.articles]
+    found = ranked(case.problem_text, case.category, read)
     if not found:
         yield _escalate("No article of the account fits the problem.", NO_ARTICLE)
         return
     articles = [one.article for one in found]
-    if len(offered := _as_good_as_the_best(found)) > 1 and _room(request) >= _ROOM_TO_ASK:
+    if len(offered := _as_good_as_the_best(found)) > 1 and _room(case) >= _ROOM_TO_ASK:
         articles = _in_the_order_of((yield _which(offered)), offered, articles)
     for article in articles:
         match (yield from _through(article)):
@@ -105,9 +105,9 @@ def _walk(request: NodeRequest) -> Walk[NodeDraft, str, None]:
     yield _escalate("Every article that fits was tried.", ARTICLES_USED_UP)
 
 
-def _room(request: NodeRequest) -> int:
+def _room(case: Case) -> int:
     """How many nodes the walk may have from its start."""
-    return len(request.path) + request.nodes_left
+    return len(case.path) + case.nodes_left
 
 
 def _through(article: GroundingArticle) -> Walk[NodeDraft, str, Verdict]:

@@ -26,7 +26,7 @@ class PathStep:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeRequest:
+class Case:
     """What a node is generated from, and nothing else.
 
     ``articles`` come best first. ``nodes_left`` counts the node that is asked for: at 1 it has to
@@ -97,7 +97,7 @@ class Unavailable(Exception):
 class Generator(Protocol):
     """Something that writes the next node."""
 
-    async def generate(self, request: NodeRequest, *, idempotency_key: str) -> Generated:
+    async def generate(self, case: Case, *, idempotency_key: str) -> Generated:
         """The next node. Raises `Unavailable`."""
         ...
 

@@ -23,7 +23,7 @@ from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
-from integrations.generator import Generated, NodeDraft, NodeRequest, Unavailable, Usage
+from integrations.generator import Case, Generated, NodeDraft, Unavailable, Usage
 from integrations.node_schema import NextNode
 from integrations.one_host import OneHost
 from integrations.prompt import INSTRUCTIONS, named, prompt
@@ -68,7 +68,7 @@ class LanguageModel:
             settings.model, provider=OpenAICompatibleProvider("provider", openai_client=client)
         )
 
-    async def generate(self, request: NodeRequest, *, idempotency_key: str) -> Generated:
+    async def generate(self, case: Case, *, idempotency_key: str) -> Generated:
         """The next node. Raises `Unavailable`, with what was paid for nevertheless.
 
         What a provider charges for an answer that never arrived is not known here.
@@ -76,7 +76,7 @@ class LanguageModel:
         bill = _Bill(self._settings)
         try:
             async with asyncio.timeout(self._settings.timeout_seconds) as limit:
-                outcome = await self._try(request, idempotency_key, bill, limit)
+                outcome = await self._try(case, idempotency_key, bill, limit)
         except TimeoutError:
             outcome = _Failure("the provider took too long")
         if isinstance(outcome, _Failure):
@@ -88,7 +88,7 @@ class LanguageModel:
         await self._http.aclose()
 
     async def _try(
-        self, request: NodeRequest, key: str, bill: "_Bill", limit: asyncio.Timeout
+        self, case: Case, key: str, bill: "_Bill", limit: asyncio.Timeout
     ) -> "NodeDraft | _Failure":
         """Attempt after attempt, until one gives a node or none is left."""
         outcome: NodeDraft | _Failure = _Failure("no attempt was made")
@@ -96,10 +96,10 @@ class LanguageModel:
         for attempt in range(self._settings.retries + 1):
             # The same request under the same key; one that says what was wrong is another one.
             sent_key = key if refused is None else f"{key}-{bill.answers}"
-            asked = await self._ask(prompt(request, refused), sent_key)
+            asked = await self._ask(prompt(case, refused), sent_key)
             if isinstance(asked, ModelResponse):
                 bill.add(asked)
-                outcome = _read(asked, request)
+                outcome = _read(asked, case)
                 refused = outcome.why if isinstance(outcome, _Failure) else None
             else:
                 outcome = asked
@@ -169,14 +169,14 @@ class _Bill:
         return Usage(self._settings.model, self._input, self._output, int(cost))
 
 
-def _read(answer: ModelResponse, request: NodeRequest) -> NodeDraft | _Failure:
-    """The node that an answer stands for, held against the schema and against the request."""
+def _read(answer: ModelResponse, case: Case) -> NodeDraft | _Failure:
+    """The node that an answer stands for, held against the schema and against the case."""
     calls = [part for part in answer.parts if isinstance(part, ToolCallPart)]
     if len(calls) != 1 or calls[0].tool_name != _TOOL.name:
         return _Failure("it has to call next_node, once", again=True)
     try:
         node = NextNode.model_validate_json(calls[0].args_as_json_str())
-        return node.draft(named(request.articles), last=request.nodes_left <= 1)
+        return node.draft(named(case.articles), last=case.nodes_left <= 1)
     except ValidationError as error:
         return _Failure(_fault(error), again=True)
     except ValueError as error:

@@ -9,7 +9,7 @@ names that mean something in this prompt alone.
 import hashlib
 import json
 
-from integrations.generator import GroundingArticle, NodeRequest
+from integrations.generator import Case, GroundingArticle
 
 INSTRUCTIONS = """\
 You guide a technician of a service desk's first line through one caller's problem, one node at a
@@ -39,15 +39,15 @@ LONGEST_TEXT = 8_000
 LONGEST_ANSWER = 2_000
 
 
-def prompt(request: NodeRequest, refused: str | None = None) -> str:
+def prompt(case: Case, refused: str | None = None) -> str:
     """The message: the case behind its fence, and what holds for this node.
 
     ``refused`` is what was wrong with an earlier answer, in words of ours.
     """
-    data = _data(request)
+    data = _data(case)
     fence = _fence(data)
-    after = [f"Nodes left, this one included: {request.nodes_left}."]
-    if request.nodes_left <= 1:
+    after = [f"Nodes left, this one included: {case.nodes_left}."]
+    if case.nodes_left <= 1:
         after.append(_LAST)
     if refused is not None:
         after.append(f"An earlier answer could not be used: {refused}.")
@@ -59,17 +59,17 @@ def named(articles: tuple[GroundingArticle, ...]) -> dict[str, GroundingArticle]
     return {f"A{number}": article for number, article in enumerate(articles, 1)}
 
 
-def _data(request: NodeRequest) -> str:
-    case = {
-        "category": request.category,
-        "problem": _cut(request.problem_text, LONGEST_TEXT),
+def _data(case: Case) -> str:
+    shown = {
+        "category": case.category,
+        "problem": _cut(case.problem_text, LONGEST_TEXT),
         "path": [
             {
                 "question": _cut(step.question, LONGEST_ANSWER),
                 "answer": _cut(step.answer, LONGEST_ANSWER),
                 "note": None if step.note is None else _cut(step.note, LONGEST_ANSWER),
             }
-            for step in request.path
+            for step in case.path
         ],
         "articles": [
             {
@@ -78,11 +78,11 @@ def _data(request: NodeRequest) -> str:
                 "category": article.category,
                 "body": _cut(article.body, LONGEST_TEXT),
             }
-            for name, article in named(request.articles).items()
+            for name, article in named(case.articles).items()
         ],
     }
     # Chat templates put roles between "<|" and "|>": no data can write one.
-    return json.dumps(case, ensure_ascii=False).replace("<", "\\u003c")
+    return json.dumps(shown, ensure_ascii=False).replace("<", "\\u003c")
 
 
 def _fence(data: str) -> str:

@@ -4,14 +4,15 @@
 #   FIRSTLINE_KAFKA_BOOTSTRAP=kafka:9093 ADMIN_CONFIG=admin.properties \
 #       ops/kafka-acls.sh worker User:firstline-worker
 #
-# Roles: worker, chat, psa, ticket-events, and: reader PRINCIPAL TOPIC GROUP.
+# Roles: worker, chat, psa, ticket-events, internal, and: reader PRINCIPAL TOPIC GROUP. Whoever has
+# the role internal may act as anybody.
 # FIRSTLINE_TOPIC_PREFIX is that of the deployment, "firstline." by default; KAFKA_ACLS is Kafka's
 # own tool, kafka-acls.sh by default; ADMIN_CONFIG is its --command-config, where it needs one.
 # Running it again changes nothing. What a principal was allowed before stays: it only adds.
 set -eu
 
 usage() {
-    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
@@ -53,7 +54,7 @@ worker)
         --topic "${prefix}engineer-notifications" --topic "${prefix}replies" \
         --topic "${prefix}dead-letters" --topic "${prefix}relay-progress"
     ;;
-chat | psa)
+chat | psa | internal)
     [ $# -eq 2 ] || usage
     allow --operation Write --topic "${prefix}commands.$role"
     allow --operation Read --topic "${prefix}replies" --group "${prefix}$role"

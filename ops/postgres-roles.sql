@@ -3,9 +3,10 @@
 --
 --   psql --set ON_ERROR_STOP=1 --single-transaction --file ops/postgres-roles.sql "$ADMIN_URL"
 --
--- Nobody logs in as these roles. Make a login for each program and each person, and grant it one:
+-- Nobody logs in as these roles. Make a login for each person, and one for all workers and relays,
+-- who end each other's stopped processes, which Postgres allows within one login; grant it a role:
 --
---   create role worker_1 login password '…' in role firstline_worker;
+--   create role workers login password '…' in role firstline_worker;
 --
 -- firstline_owner     migrates, loads catalogues, and deletes accounts
 -- firstline_worker    is what `firstline worker`, `relay` and `check` run as

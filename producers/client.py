@@ -16,9 +16,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from producers import topics
+from producers.awaited import AwaitedReplies, ClientStopped
 from producers.disconnect import disconnect
 from producers.kafka import Kafka, partition_of
-from producers.waiting import ClientStopped, Waiting
 from schemas.commands import VALUE_LIMIT, CommandModel
 from schemas.replies import Reply
 
@@ -56,7 +56,7 @@ class Client:
         self._kafka = kafka
         self._commands = kafka.topic(f"commands.{source}")
         self._replies = kafka.topic(topics.REPLIES)
-        self._waiting = Waiting()
+        self._waiting = AwaitedReplies()
         self._connections = AsyncExitStack()
         self._producer: AIOKafkaProducer
         self._reader: asyncio.Task[None]

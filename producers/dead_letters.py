@@ -5,10 +5,13 @@ from hashlib import sha256
 from producers import topics
 from storage.dead_letters import DeadLetterRow
 from storage.headers import Headers, pack
-from storage.outbox import Message, size
+from storage.outbox import Message
 
 HEADERS_LIMIT = 16 * 1024
 """How much of the original headers is kept, in bytes of names, values and their lengths."""
+
+KEY_LIMIT = 16 * 1024
+"""The longest original key that is kept, in bytes: to hash a longer one keeps others waiting."""
 
 _OURS = b"fl_"
 _LENGTHS = 2  # an empty header takes that much in a record: there may be half a million
@@ -17,8 +20,8 @@ _LENGTHS = 2  # an empty header takes that much in a record: there may be half a
 def message(letter: DeadLetterRow) -> Message:
     """The message for a dead letter.
 
-    A value that is too large is replaced by its size and digest, and so is a key for which the
-    rest of the message leaves no room.
+    A value that is too large is replaced by its size and digest, and so is a key of more than
+    `KEY_LIMIT` bytes.
     """
     headers = [
         *kept_headers(letter.headers),
@@ -36,14 +39,13 @@ def message(letter: DeadLetterRow) -> Message:
             (b"fl_sha256", sha256(value).hexdigest().encode()),
         ]
         value = None
-    whole = Message(topics.DEAD_LETTERS, key, value, pack(headers))
-    if key is None or size(whole) <= topics.MESSAGE_LIMIT:
-        return whole
-    headers += [
-        (b"fl_key_size", str(len(key)).encode()),
-        (b"fl_key_sha256", sha256(key).hexdigest().encode()),
-    ]
-    return Message(topics.DEAD_LETTERS, None, value, pack(headers))
+    if key is not None and len(key) > KEY_LIMIT:
+        headers += [
+            (b"fl_key_size", str(len(key)).encode()),
+            (b"fl_key_sha256", sha256(key).hexdigest().encode()),
+        ]
+        key = None
+    return Message(topics.DEAD_LETTERS, key, value, pack(headers))
 
 
 def kept_headers(headers: Headers) -> list[tuple[bytes, bytes | None]]:

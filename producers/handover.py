@@ -21,22 +21,38 @@ _NOTES_SHARE = 16 * 1024
 def summary(session: Escalated, walk: Walk) -> dict[str, object]:
     """The hand-over summary, at most `SUMMARY_LIMIT` bytes of JSON, the same for the same walk.
 
-    Long texts are cut; of notes and steps the latest stay. Whatever was left out is marked.
+    Where it does not fit, long texts are cut, and of notes and steps the latest stay. Whatever was
+    left out is marked.
     """
+    notes: list[object] = json.loads(walk.notes or "[]")
     made: dict[str, object] = {
+        "problem": session.origin.problem_text or "",
+        "steps": [_step(step) for step in walk.steps],
+        "notes": notes,
+        "reason": session.reason or "",
+        "reason_category": session.reason_category,
+    }
+    if len(to_json(made)) <= SUMMARY_LIMIT:
+        return made
+    made |= {
         "problem": shortened(session.origin.problem_text or ""),
         "steps": [],
-        "notes": _latest(json.loads(walk.notes or "[]"), _NOTES_SHARE),
+        "notes": _latest(notes, _NOTES_SHARE),
         "reason": shortened(session.reason or ""),
-        "reason_category": session.reason_category,
     }
     made["steps"] = path(walk, SUMMARY_LIMIT - len(to_json(made)))
     return made
 
 
 def path(walk: Walk, limit: int) -> list[object]:
-    """The walked steps, in order, in at most ``limit`` bytes of JSON: the latest stay."""
-    return _latest([_step(step) for step in walk.steps], limit)
+    """The walked steps, in order, in at most ``limit`` bytes of JSON.
+
+    Where they do not fit, long texts are cut, and the latest stay.
+    """
+    whole: list[object] = [_step(step) for step in walk.steps]
+    if len(to_json(whole)) <= limit:
+        return whole
+    return _latest([_cut(step) for step in walk.steps], limit)
 
 
 def shortened(text: str) -> str:
@@ -45,6 +61,15 @@ def shortened(text: str) -> str:
 
 
 def _step(step: StepRecorded) -> dict[str, object]:
+    return {
+        "node_id": step.node_id,
+        "question": step.question,
+        "answer": step.answer,
+        "note": step.note,
+    }
+
+
+def _cut(step: StepRecorded) -> dict[str, object]:
     return {
         "node_id": step.node_id,
         "question": shortened(step.question),

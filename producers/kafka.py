@@ -29,11 +29,21 @@ class Kafka:
         return {"bootstrap_servers": self.bootstrap, **self.security}
 
 
-@lru_cache(maxsize=65_536)
+_SHORT_KEY = 128
+
+
 def partition_of(key: bytes, partitions: int) -> int:
     """The partition of a key: Kafka's murmur2, of the positive sign, modulo.
 
     The hash is written in Python; a session has several messages, most of them close together.
+    What others chose as a key may be long, and is not kept.
     """
+    return _remembered(key, partitions) if len(key) <= _SHORT_KEY else _hashed(key, partitions)
+
+
+def _hashed(key: bytes, partitions: int) -> int:
     hashed: int = murmur2(key)
     return (hashed & 0x7FFFFFFF) % partitions
+
+
+_remembered = lru_cache(maxsize=65_536)(_hashed)

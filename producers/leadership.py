@@ -14,13 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from producers.kafka import Kafka
 from producers.publish import OWN_FAULT, RowsRefused
 from producers.relay import ProgressLost, RelaySettings, Signals, lead
+from storage.backoff import growing_pauses
 from storage.faults import describe
 from storage.lease import Lease, try_lease
 
 _log = structlog.get_logger()
 
-_SHORTEST_PAUSE = 0.05
-_LONGEST_PAUSE = 5.0
 _STANDBY_SECONDS = 0.5
 
 
@@ -37,7 +36,7 @@ async def relay_forever(  # noqa: PLR0913, PLR0917 - where, how, and until when
     An error ends one relay's life, never the loop: the next relay fences it and recovers. Raises
     `ProgressLost` alone, which only an operator can answer.
     """
-    pause = _SHORTEST_PAUSE
+    pauses = growing_pauses()
     careful = False
     while not signals.stop.is_set():
         try:
@@ -60,18 +59,17 @@ async def relay_forever(  # noqa: PLR0913, PLR0917 - where, how, and until when
             finally:
                 signals.tally.leading = False
                 await lease.release()
-            pause, careful = _SHORTEST_PAUSE, False
+            pauses, careful = growing_pauses(), False
         except ProgressLost:
             raise
         except RowsRefused:
             signals.tally.rebuilds += 1
-            pause, careful = _SHORTEST_PAUSE, True  # one is out of the way; go on with the rest
+            pauses, careful = growing_pauses(), True  # one is out of the way; go on with the rest
         except Exception as error:  # noqa: BLE001 - whatever it was, the next relay recovers
             careful = isinstance(error, OWN_FAULT)
             signals.tally.rebuilds += 1
             _log.warning("relay starts anew", shard=shard, error=describe(error))
-            await _pause(signals.stop, pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            await _pause(signals.stop, next(pauses))
 
 
 async def _lead_while_held(lease: Lease, leading: Coroutine[None, None, None]) -> None:

@@ -69,7 +69,7 @@ async def transactional_producer(kafka: Kafka, shard: int) -> AsyncIterator[AIOK
         await disconnect(producer, _THROW_AWAY_SECONDS)
 
 
-class Batch(NamedTuple):
+class RecordBatch(NamedTuple):
     """Messages of one partition, in the form in which they go over the wire."""
 
     topic: str
@@ -83,7 +83,7 @@ async def publish(  # noqa: PLR0913 - what, and how
     shard: int,
     intent: Intent,
     *,
-    batches: Sequence[Batch] | None = None,
+    batches: Sequence[RecordBatch] | None = None,
     one_by_one: bool = False,
 ) -> None:
     """Send the intent's rows and its number, and commit.
@@ -122,13 +122,15 @@ async def publish(  # noqa: PLR0913 - what, and how
     reach("relay: committed")
 
 
-async def encode(producer: AIOKafkaProducer, kafka: Kafka, rows: Sequence[Row]) -> list[Batch]:
+async def encode(
+    producer: AIOKafkaProducer, kafka: Kafka, rows: Sequence[Row]
+) -> list[RecordBatch]:
     """The rows as whole batches, in order in each partition: a third of a send a message.
 
     It gives way now and then: Kafka may be at work on the intent before meanwhile.
     """
-    batches: list[Batch] = []
-    newest: dict[tuple[str, int], Batch] = {}
+    batches: list[RecordBatch] = []
+    newest: dict[tuple[str, int], RecordBatch] = {}
     counts: dict[str, int] = {}
     for place, row in enumerate(rows):
         message = row.message
@@ -137,7 +139,7 @@ async def encode(producer: AIOKafkaProducer, kafka: Kafka, rows: Sequence[Row]) 
         where = message.topic, _partition(message, counts[message.topic])
         batch = newest.get(where)
         if batch is None or not _append(batch.builder, message):
-            batch = Batch(kafka.topic(message.topic), where[1], producer.create_batch())
+            batch = RecordBatch(kafka.topic(message.topic), where[1], producer.create_batch())
             _append(batch.builder, message)
             newest[where] = batch
             batches.append(batch)

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from producers.disconnect import heard
 from producers.kafka import Kafka
 from producers.progress import read_progress
-from producers.publish import Batch, RowsRefused, encode, publish, transactional_producer
+from producers.publish import RecordBatch, RowsRefused, encode, publish, transactional_producer
 from storage import outbox
 from storage.blockers import watched
 from storage.database import autocommit, begin
@@ -92,7 +92,7 @@ class Readied(NamedTuple):
     """What was read ahead, encoded."""
 
     ahead: Ahead
-    batches: Sequence[Batch]
+    batches: Sequence[RecordBatch]
 
 
 @dataclass(slots=True)

@@ -124,8 +124,10 @@ def _shown(view: View) -> str:
     session = view.session
     if isinstance(session, Unborn):
         return ""
-    current = optional("current_node_id", session.current_node_id)
-    node = "" if view.node is None else f',"node":{_node(view.node)}'
+    current = node = ""
+    if view.node is not None:
+        current = optional("current_node_id", view.node.id)
+        node = f',"node":{_node(view.node)}'
     return (
         f',"version":{session.version},"session":'
         f'{{"status":"{status(session)!s}","kind":"{session.origin.kind!s}"{current}}}{node}'

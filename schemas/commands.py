@@ -36,6 +36,9 @@ NOTES_LIMIT = 262_144
 DEPTH_LIMIT = 64
 """How deep the arrays and objects of a value may nest."""
 
+STEP_LIMIT = 1_000_000
+"""The last time that people are told of an escalation again."""
+
 _CANONICAL_UUID = re.compile(UUID_PATTERN)
 _INTERNAL_TICKETS_HAVE_UUIDS: JsonDict = {
     "if": {"properties": {"ticket_kind": {"const": "internal"}}, "required": ["ticket_kind"]},
@@ -236,7 +239,7 @@ class Renotify(CommandModel):
     """Tell people again of an escalation; firstline's own command."""
 
     type: Literal["renotify"] = "renotify"
-    step: Annotated[int, Field(ge=1)]
+    step: Annotated[int, Field(ge=1, le=STEP_LIMIT)]
     """Which time this is; what was done before is not done again."""
 
 

@@ -88,4 +88,5 @@ TextOrEmpty = Annotated[str, StringConstraints(max_length=20_000, pattern=_NO_NU
 Categories = Annotated[list[Category], AfterValidator(_each_once)]
 CategoryOrEmpty = Annotated[str, StringConstraints(max_length=100, pattern=_NO_NUL)]
 TicketId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_NUL)]
+TicketIdOrEmpty = Annotated[str, StringConstraints(max_length=64, pattern=_NO_NUL)]
 Correlation = Annotated[str, StringConstraints(max_length=128, pattern=_NO_NUL)]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from schemas.fields import Id, Text, TextOrEmpty, TicketId, Time
+from schemas.fields import Id, TextOrEmpty, TicketId, TicketIdOrEmpty, Time
 
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 
@@ -35,7 +35,7 @@ class TicketSnapshot(_FromOutside):
 class TicketActor(_FromOutside):
     """Who did it, by the source's own account."""
 
-    name: Text | None = None
+    name: TextOrEmpty | None = None
     is_self: bool | None = None
     """Whether the source says that firstline did it; changes nothing."""
 
@@ -51,7 +51,7 @@ class TicketEvent(_FromOutside):
     provider: _Name
     action: Literal["created", "updated", "closed", "reopened", "reassigned", "merged", "deleted"]
     ticket: TicketSnapshot
-    merged_into: TicketId | None = None
+    merged_into: TicketIdOrEmpty | None = None
     """Of ``merged``: the id of the ticket that goes on."""
 
     actor: TicketActor | None = None

@@ -1,4 +1,4 @@
-"""Doing a transaction again that the database ended for another one's sake."""
+"""Running a transaction again that Postgres ended because of another one."""
 
 import asyncio
 import random

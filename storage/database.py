@@ -34,21 +34,31 @@ _SESSION_SETTINGS = {
 }
 
 
+ANSWER_SECONDS = 70.0
+"""The longest that an answer of Postgres is waited for: longer than it takes for any statement."""
+
+
 def connect(
     database_url: str,
     *,
     pool_size: int = 5,
     application_name: str = APPLICATION_NAME,
+    answer_seconds: float | None = ANSWER_SECONDS,
     **settings: str,
 ) -> AsyncEngine:
     """Make an engine; nothing is connected yet. The URL is a plain ``postgresql://`` one.
 
-    Its sessions have these ``settings`` besides ours. Raises ArgumentError where it is no URL.
+    Its sessions have these ``settings`` besides ours, and wait ``answer_seconds`` for an answer.
+    Raises ArgumentError where it is no URL.
     """
     return create_async_engine(
         DIALECT,
         async_creator=dialling(
-            database_url, **_SESSION_SETTINGS, **settings, application_name=application_name
+            database_url,
+            answer_seconds=answer_seconds,
+            **_SESSION_SETTINGS,
+            **settings,
+            application_name=application_name,
         ),
         pool_size=pool_size,
         max_overflow=0,
@@ -73,7 +83,14 @@ def connect_by_key(database_url: str, *, pool_size: int = 5, **settings: str) ->
     Whatever they say, rows are found one by one, by an index. That is one plan, whatever is asked
     for: to plan five statements of each batch anew was a tenth of what a batch of one step took.
     """
-    return connect(database_url, pool_size=pool_size, **_BY_KEY, **settings)
+    return connect(
+        database_url,
+        pool_size=pool_size,
+        application_name=APPLICATION_NAME,
+        answer_seconds=ANSWER_SECONDS,
+        **_BY_KEY,
+        **settings,
+    )
 
 
 _ROLLBACK_SECONDS = 5.0
@@ -83,9 +100,12 @@ DIALECT = "postgresql+asyncpg://"
 
 
 def dialling(
-    database_url: str, **settings: str
+    database_url: str, *, answer_seconds: float | None = None, **settings: str
 ) -> Callable[[], Coroutine[Any, Any, asyncpg.Connection]]:
     """What connects to the database, with settings of the session.
+
+    Where a statement is not answered within ``answer_seconds``, it raises TimeoutError: the server
+    may be gone without having said so.
 
     The driver reads the whole URL, ``sslmode=verify-full`` and ``sslrootcert=…`` included, which
     SQLAlchemy would hand on as arguments that the driver does not know. Raises ArgumentError
@@ -98,6 +118,7 @@ def dialling(
             database_url,
             server_settings=settings,
             timeout=10,
+            command_timeout=answer_seconds,
         )
         await driver.set_type_codec(
             "timestamptz", schema="pg_catalog", format="tuple", encoder=_ticks, decoder=_moment

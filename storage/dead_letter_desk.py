@@ -24,7 +24,7 @@ MOST_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LetterFilter:
     """Which dead letters to find; None is any. ``open`` are those that nobody has settled."""
 
     reason: str | None = None
@@ -36,7 +36,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptLetter:
     """A dead letter. ``value`` is as it came, ``edited`` is what a replay applies in its place.
 
     ``packed`` are its headers as they came, packed.
@@ -76,7 +76,7 @@ class Kept:
 class Seen:
     """A letter with what waits behind it, and what was done about it."""
 
-    letter: Kept
+    letter: KeptLetter
     behind: list[Row]
     acts: list[Row]
 
@@ -113,7 +113,7 @@ _MATCHING = """
 """
 
 
-async def find(tx: Transaction, wanted: Wanted, most: int) -> list[Row]:
+async def find(tx: Transaction, wanted: LetterFilter, most: int) -> list[Row]:
     """The newest letters, newest first, with how many wait behind each, and the last act."""
     rows = await tx.fetch(
         f"""
@@ -143,7 +143,7 @@ async def find(tx: Transaction, wanted: Wanted, most: int) -> list[Row]:
     return [dict(row) for row in rows]
 
 
-async def find_ids(tx: Transaction, wanted: Wanted) -> list[str]:
+async def find_ids(tx: Transaction, wanted: LetterFilter) -> list[str]:
     """The letters to replay, oldest first: of each parked session one, and others by themselves."""
     rows = await tx.fetch(
         f"""
@@ -158,10 +158,10 @@ async def find_ids(tx: Transaction, wanted: Wanted) -> list[str]:
     return [letter_id for (letter_id,) in rows]
 
 
-async def letter(tx: Transaction, letter_id: str) -> Kept | None:
+async def letter(tx: Transaction, letter_id: str) -> KeptLetter | None:
     """One letter, None where there is none."""
     rows = await tx.fetch(f"{_KEPT} where d.id = $1", letter_id)
-    return Kept(*rows[0]) if rows else None
+    return KeptLetter(*rows[0]) if rows else None
 
 
 async def see(tx: Transaction, letter_id: str) -> Seen | None:
@@ -176,7 +176,7 @@ async def see(tx: Transaction, letter_id: str) -> Seen | None:
     )
 
 
-async def before(tx: Transaction, letter: Kept) -> list[tuple[str, str]]:
+async def before(tx: Transaction, letter: KeptLetter) -> list[tuple[str, str]]:
     """What waits before a letter, in order: letter and command, by their ids."""
     rows = await tx.fetch(
         """
@@ -197,7 +197,7 @@ async def lock_letter(tx: Transaction, number: int) -> None:
     await tx.execute("select from dead_letters where number = $1 for no key update", number)
 
 
-async def first_in_queue(tx: Transaction, queue: AccountSession) -> list[Kept]:
+async def first_in_queue(tx: Transaction, queue: AccountSession) -> list[KeptLetter]:
     """What waits for a session, in order: as much as one transaction takes."""
     account_id, session_id = queue
     rows = await tx.fetch(
@@ -222,7 +222,7 @@ async def first_in_queue(tx: Transaction, queue: AccountSession) -> list[Kept]:
         MOST_COMMANDS,
         MOST_BYTES,
     )
-    return [Kept(*row) for row in rows]
+    return [KeptLetter(*row) for row in rows]
 
 
 async def settle(tx: Transaction, numbers: Sequence[int], status: str) -> None:
@@ -233,7 +233,7 @@ async def settle(tx: Transaction, numbers: Sequence[int], status: str) -> None:
 
 
 async def fail(tx: Transaction, number: int, detail: str) -> None:
-    """Make a command that failed, again or after it waited, what others wait for."""
+    """Mark a command that failed in a replay as poison: those queued behind it go on waiting."""
     await tx.execute(
         """
         update dead_letters set reason = 'poison', detail = $2
@@ -294,7 +294,7 @@ async def poisoned(tx: Transaction) -> tuple[int, datetime | None]:
     return rows[0][0], rows[0][1]
 
 
-async def _behind(tx: Transaction, letter: Kept) -> list[Row]:
+async def _behind(tx: Transaction, letter: KeptLetter) -> list[Row]:
     """What waits behind a letter, in order."""
     rows = await tx.fetch(
         """
@@ -323,7 +323,7 @@ async def _acts(tx: Transaction, number: int) -> list[Row]:
     return [dict(row) for row in rows]
 
 
-def _arguments(wanted: Wanted) -> tuple[object, ...]:
+def _arguments(wanted: LetterFilter) -> tuple[object, ...]:
     return (
         wanted.reason,
         wanted.account_id,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from domain.commands import (
     Command,
+    EndWithTicket,
     Escalate,
     EscalateWithoutWalk,
     EscalationMove,
@@ -36,6 +37,7 @@ from storage import drafts, people, search, sessions, tickets, walkables, walks
 from storage.database import Transaction
 from storage.drafts import AccountTopic
 from storage.people import Account, AccountCategory
+from storage.search import Problem
 from storage.tickets import AccountTicket
 from storage.walkables import AccountFlow, AccountFlowVersion
 
@@ -62,7 +64,7 @@ class Facts:
     proposals: dict[AccountFlow, Walkable] = field(default_factory=dict)
     drafts: dict[str, Draft] = field(default_factory=dict)
     stored_drafts: dict[str, Draft] = field(default_factory=dict)
-    candidates: dict[str, tuple[Candidate, ...]] = field(default_factory=dict)
+    candidates: dict[Problem, tuple[Candidate, ...]] = field(default_factory=dict)
     recipients: dict[AccountCategory, list[Recipient]] = field(default_factory=dict)
     default_recipients: dict[str, list[Recipient]] = field(default_factory=dict)
     escalation_steps: dict[str, list[list[Recipient]]] = field(default_factory=dict)
@@ -71,6 +73,11 @@ class Facts:
     def session(self, session_id: str) -> Session:
         """The session as it stands, `Unborn` where there is none."""
         return self.sessions.get(session_id, _UNBORN)
+
+    def found_for(self, command: Command) -> tuple[Candidate, ...]:
+        """What is known about the problem of an intake; nothing for any other command."""
+        problem = _problem(command) if isinstance(command, Intake) else None
+        return self.candidates.get(problem, ()) if problem is not None else ()
 
     def walkable(self, session: Session) -> Walkable | None:
         """What the session walks along, None for kinds that have nothing of the sort."""
@@ -152,7 +159,7 @@ async def _lock_tickets(
     wanted: set[AccountTicket] = set(told_of)
     for command in commands:
         session = facts.session(command.session_id)
-        if isinstance(command, (Start, MoveTicket)):
+        if isinstance(command, (Start, MoveTicket, EndWithTicket)):
             wanted.add((command.account_id, command.ticket))
         elif isinstance(command, HandBack) and not isinstance(session, Unborn):
             wanted.add((session.origin.account_id, session.origin.ticket))
@@ -209,37 +216,35 @@ async def _read_knowledge(tx: Transaction, facts: Facts, commands: Collection[Co
         },
         facts.accounts,
     )
-    facts.candidates = await search.find(
-        tx,
-        {
-            command.command_id: search.Problem(
-                command.account_id, command.problem_text, command.category
-            )
-            for command in commands
-            if isinstance(command, Intake) and command.flow_id is None and not command.adhoc
-        },
-    )
-    _begin_walks(facts, commands)
+    intakes = [command for command in commands if isinstance(command, Intake)]
+    facts.candidates = await search.find(tx, set(filter(None, map(_problem, intakes))))
+    _begin_walks(facts)
     facts.taken = await sessions.existing(
         tx, {command.new_session_id for command in commands if isinstance(command, HandBack)}
     )
 
 
-def _begin_walks(facts: Facts, commands: Iterable[Command]) -> None:
+def _problem(intake: Intake) -> Problem | None:
+    """What has to be looked for before the intake is decided, if anything."""
+    if intake.flow_id is not None or intake.adhoc:
+        return None
+    return Problem(intake.account_id, intake.problem_text, intake.category)
+
+
+def _begin_walks(facts: Facts) -> None:
     """Have what a start may pick among what is walked: its reply shows it, steps may follow."""
     for (account_id, flow_id), walkable in facts.newest_flows.items():
         if walkable.version is not None:
             facts.flows[account_id, flow_id, walkable.version] = walkable
-    accounts = {command.command_id: command.account_id for command in commands}
-    for command_id, candidates in facts.candidates.items():
-        account_id = accounts[command_id]
+    for problem, candidates in facts.candidates.items():
         for one in candidates:
             if one.flow is None:
                 continue
             if one.version is not None:
-                facts.flows[account_id, one.id, one.version] = Walkable(one.flow, one.version)
+                found = Walkable(one.flow, one.version)
+                facts.flows[problem.account_id, one.id, one.version] = found
             else:
-                facts.proposals.setdefault((account_id, one.id), Walkable(one.flow))
+                facts.proposals.setdefault((problem.account_id, one.id), Walkable(one.flow))
 
 
 async def _read_recipients(tx: Transaction, facts: Facts, commands: Collection[Command]) -> None:

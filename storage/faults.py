@@ -18,18 +18,18 @@ _AGAIN_CODES = ("23505", "23503", "40001", "40P01", "55P03")
 _WAIT_CLASSES = ("08", "53", "55", "57", "58")
 # A server that only reads was just demoted, or is not promoted yet: whoever follows will write.
 _WAIT_CODES = ("25006",)
+_CANCELED = "57014"
 _OWN_CLASSES = ("22", "54")
 _OWN_CODES = ("23502", "23514")
+# Ids that follow from the command's own: no race explains that one is there already.
+_OWN_CONSTRAINTS = ("node_requests_pkey",)
 
 
-# The client's internal error comes up for a moment after the server has ended a connection.
-_CONNECTION_GONE = (
-    OSError,
-    TimeoutError,
-    PoolTimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
+OF_THE_DRIVER = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What the driver raises by itself: the second for a moment after the server has ended a
+connection, and where none of several servers is the primary."""
+
+_CONNECTION_GONE = (OSError, TimeoutError, PoolTimeoutError, *OF_THE_DRIVER)
 
 
 class Fault(Enum):
@@ -58,6 +58,11 @@ def sqlstate(error: BaseException) -> str | None:
     return state if isinstance(state, str) else None
 
 
+def took_too_long(error: BaseException) -> bool:
+    """Whether Postgres gave a statement up for its time: less of it may be quick enough."""
+    return sqlstate(error) == _CANCELED
+
+
 def describe(error: BaseException) -> str:
     """The error in a line for logs: never its text, which can quote what a sender wrote."""
     root = _root(error)
@@ -66,6 +71,8 @@ def describe(error: BaseException) -> str:
 
 
 def _of_state(state: str, error: BaseException) -> Fault:
+    if getattr(error, "constraint_name", None) in _OWN_CONSTRAINTS:
+        return Fault.OWN
     if state in _AGAIN_CODES or isinstance(error, asyncpg.InvalidCachedStatementError):
         return Fault.AGAIN
     if state[:2] in _WAIT_CLASSES or state in _WAIT_CODES:

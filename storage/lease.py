@@ -12,23 +12,21 @@ from hashlib import sha256
 import asyncpg
 import structlog
 
+from storage.faults import OF_THE_DRIVER
+
 _log = structlog.get_logger()
 
 _SILENCE_ALLOWED = "5s"
 _HEARTBEAT_SECONDS = 1.0
 RELEASE_SECONDS = 2.0
 """The longest that giving a lease up takes."""
-LOST = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
+LOST = (OSError, TimeoutError, asyncpg.PostgresError, *OF_THE_DRIVER)
 """What is raised where the lease's connection is no more."""
 _SETTINGS = {
     "application_name": "firstline-lease",
     "idle_session_timeout": _SILENCE_ALLOWED,
+    "idle_in_transaction_session_timeout": _SILENCE_ALLOWED,
+    "lock_timeout": "20s",
     # An unplugged machine sends nothing, not even the end of its connection.
     "tcp_keepalives_idle": "2",
     "tcp_keepalives_interval": "1",

@@ -31,7 +31,7 @@ class Claimant:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class Granted:
     """The request is ours to answer. ``generated`` counts the nodes that its walk has had."""
 
     claim_id: str
@@ -63,7 +63,7 @@ class Spent:
 
 async def claim(
     tx: Transaction, request_id: str, claimant: Claimant, default: Budget
-) -> Claimed | Held | None:
+) -> Granted | Held | None:
     """Claim a request; None where nobody waits for its node, or it has one.
 
     Claims of an account take turns, so that its budget of calls is kept exactly. What calls under
@@ -83,7 +83,7 @@ async def claim(
     budget = _budget(policy, default)
     ((nodes, microdollars),) = await tx.fetch(_USED_TODAY, account_id, claimant.claim_id)
     served = await tx.fetch("select node::text from served_nodes where session_id = $1", session_id)
-    return Claimed(
+    return Granted(
         claimant.claim_id,
         account_id,
         session_id,
@@ -110,7 +110,7 @@ async def store(tx: Transaction, request_id: str, claim_id: str, node: BuiltNode
     return bool(rows)
 
 
-async def add_usage(tx: Transaction, request_id: str, claimed: Claimed, spent: Spent) -> None:
+async def add_usage(tx: Transaction, request_id: str, claimed: Granted, spent: Spent) -> None:
     """Write what a claim's call used, once, where the account still exists."""
     await tx.execute(
         """

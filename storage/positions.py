@@ -114,3 +114,75 @@ async def open_at(tx: Transaction, offsets: Mapping[Partition, int]) -> dict[Par
         *columns,
     )
     return await read(tx, list(offsets))
+
+
+async def of_other_topics(
+    tx: Transaction, partitions: Sequence[Partition], topic_ids: Mapping[str, str]
+) -> list[Partition]:
+    """Those of the partitions whose position is of another topic than the one of this id.
+
+    ``topic_ids`` are Kafka's, by full name. A position without one is of this topic from now on.
+    """
+    columns = (
+        [partition.topic for partition in partitions if partition.topic in topic_ids],
+        [partition.number for partition in partitions if partition.topic in topic_ids],
+        [topic_ids[one.topic] for one in partitions if one.topic in topic_ids],
+    )
+    await tx.execute(
+        """
+        with free as (
+            select p.topic, p.partition, s.id
+            from positions p
+            join unnest($1::text[], $2::int[], $3::uuid[]) as s(topic, number, id)
+                on p.topic = s.topic and p.partition = s.number
+            where p.topic_id is null
+            order by p.topic, p.partition
+            -- Who holds one may be a stopped process: whoever reads next notes it.
+            for no key update of p skip locked
+        )
+        update positions p set topic_id = free.id
+        from free where p.topic = free.topic and p.partition = free.partition
+        """,
+        *columns,
+    )
+    rows = await tx.fetch(
+        """
+        select p.topic, p.partition
+        from positions p
+        join unnest($1::text[], $2::int[], $3::uuid[]) as s(topic, number, id)
+            on p.topic = s.topic and p.partition = s.number
+        where p.topic_id <> s.id
+        order by p.topic, p.partition
+        """,
+        *columns,
+    )
+    return [Partition(*row) for row in rows]
+
+
+async def note_cut(tx: Transaction, partition: Partition, end: int) -> None:
+    """Remember that the partition was found to end before its position."""
+    await tx.execute(
+        """
+        update positions set cut_to = $3
+        where topic = $1 and partition = $2 and next_offset >= $3 and cut_to is null
+        """,
+        partition.topic,
+        partition.number,
+        end,
+    )
+
+
+async def cut(tx: Transaction, partitions: Sequence[Partition]) -> dict[Partition, int]:
+    """Where those of the partitions ended that were found to end before their positions."""
+    rows = await tx.fetch(
+        """
+        select p.topic, p.partition, p.cut_to
+        from positions p
+        join unnest($1::text[], $2::int[]) as s(topic, number)
+            on p.topic = s.topic and p.partition = s.number
+        where p.cut_to is not null
+        """,
+        [partition.topic for partition in partitions],
+        [partition.number for partition in partitions],
+    )
+    return {Partition(row["topic"], row["partition"]): row["cut_to"] for row in rows}

@@ -14,8 +14,8 @@ from storage.lease import lock_key
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """How long; for good where nothing is said.
+class Retention:
+    """How long each kind of row is kept; None keeps it for good.
 
     ``commands`` is how long a command id, an event's id or a sweep's question is remembered, and
     exceeds the time for which Kafka may deliver them again.
@@ -27,7 +27,7 @@ class Kept:
     dead_letters: timedelta | None = None
 
 
-def stores(kept: Kept) -> Iterator[tuple[str, timedelta]]:
+def stores(kept: Retention) -> Iterator[tuple[str, timedelta]]:
     """What is deleted by age, by name, and how long it is kept."""
     for name, time in (
         ("inbox", kept.commands),

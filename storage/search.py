@@ -5,7 +5,7 @@ its lexemes may match; how well is the rank's to say. Flows and proposals match 
 category, or by the category asked for; what their nodes say counts for the rank alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from domain.intake import Candidate, FoundKind
@@ -25,26 +25,32 @@ class Problem:
 
 
 async def find(
-    tx: Transaction, problems: Mapping[str, Problem]
-) -> dict[str, tuple[Candidate, ...]]:
-    """Candidates for each problem, by the key that it is given under; best first of each kind."""
+    tx: Transaction, problems: Collection[Problem]
+) -> dict[Problem, tuple[Candidate, ...]]:
+    """Candidates for each problem, best first of each kind."""
     if not problems:
         return {}
-    asked = list(problems.values())
+    asked = list(problems)
     # It goes through all that an account knows, and joins it.
     async with tx.planned_freely():
         rows = await tx.fetch(
             _SEARCH,
-            list(problems),
             [problem.account_id for problem in asked],
             [problem.text for problem in asked],
             [problem.category for problem in asked],
             _MOST_OF_A_KIND,
         )
-    found: dict[str, list[Candidate]] = {key: [] for key in problems}
-    for key, *row in rows:
-        found[key].append(_candidate(row))
-    return {key: tuple(candidates) for key, candidates in found.items()}
+    flows = {
+        (kind, found_id): parse_flow(start, nodes)
+        for _, kind, found_id, *_, start, nodes in rows
+        if nodes is not None
+    }
+    found: dict[Problem, list[Candidate]] = {problem: [] for problem in asked}
+    for place, kind, found_id, title, score, version, *_ in rows:
+        found[asked[place - 1]].append(
+            Candidate(FoundKind(kind), found_id, title, score, flows.get((kind, found_id)), version)
+        )
+    return {problem: tuple(candidates) for problem, candidates in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +67,6 @@ async def articles(tx: Transaction, problem: Problem, most: int) -> list[FoundAr
     """The account's articles that match best, best first."""
     rows = await tx.fetch(_ARTICLES, problem.account_id, problem.text, problem.category, most)
     return [FoundArticle(*row) for row in rows]
-
-
-def _candidate(row: Sequence[object]) -> Candidate:
-    kind, found_id, title, score, version, start, nodes = row
-    flow = None
-    if isinstance(start, str) and isinstance(nodes, str):
-        flow = parse_flow(start, nodes)
-    return Candidate(
-        FoundKind(str(kind)),
-        str(found_id),
-        str(title),
-        float(str(score)),
-        flow,
-        version if isinstance(version, int) else None,
-    )
 
 
 # Any lexeme of the problem, quoted as tsquery wants it.
@@ -102,8 +93,8 @@ _ARTICLES = f"""
 _SEARCH = f"""
     with asked as (
         select a.key, a.account_id, a.category, q.query
-        from unnest($1::text[], $2::uuid[], $3::text[], $4::text[])
-            as a(key, account_id, problem, category)
+        from unnest($1::uuid[], $2::text[], $3::text[])
+            with ordinality as a(account_id, problem, category, key)
         cross join lateral ({_ANY_LEXEME}) q
     ),
     newest as (
@@ -122,14 +113,14 @@ _SEARCH = f"""
         where v.category = a.category or ts_filter(v.words, '{{a,b}}') @@ a.query
         union all
         select a.key, 'proposal', p.id, p.title,
-            ts_rank(p.words, a.query) + case when p.category = a.category then 1 else 0 end,
+            (ts_rank(p.words, a.query) + case when p.category = a.category then 1 else 0 end)
+            -- one that helps less often than not comes after all that are trusted
+            * case when o.unhelpful > o.helpful then 0.001 else 1 end,
             null, p.start, p.nodes
         from asked a
         join flow_proposals p on p.account_id = a.account_id and p.validated_by_outcome
         left join proposal_outcomes o on o.flow_proposal_id = p.id
-        where (p.category = a.category or ts_filter(p.words, '{{a,b}}') @@ a.query)
-            -- a proposal that helps less often than not has lost its trust
-            and coalesce(o.helpful, 0) >= coalesce(o.unhelpful, 0)
+        where p.category = a.category or ts_filter(p.words, '{{a,b}}') @@ a.query
         union all
         select a.key, 'article', r.id, r.title,
             ts_rank(r.words, a.query) + case when r.category = a.category then 1 else 0 end,
@@ -141,7 +132,9 @@ _SEARCH = f"""
         select found.*, row_number() over (partition by key, kind order by score desc, id) as place
         from found
     )
-    select key, kind, id::text, title, score, version, start, nodes::text
-    from ranked where place <= $5
+    select key, kind, id::text, title, score, version, start,
+        -- a flow is sent once, however many problems find it
+        case when row_number() over (partition by kind, id) = 1 then nodes::text end
+    from ranked where place <= $4
     order by key, kind, place
 """  # noqa: S608 - of texts of our own

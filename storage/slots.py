@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-import asyncpg
 import structlog
 
 from storage.lease import LOST, Lease, try_lease
@@ -57,7 +56,7 @@ class Slot:
         while taken_by_another < _RETAKE_SECONDS:
             try:
                 lease = await try_lease(self.database_url, self.name)
-            except (OSError, TimeoutError, asyncpg.PostgresError):
+            except LOST:
                 await asyncio.sleep(0.5)
                 continue
             if lease is not None:

@@ -1,8 +1,9 @@
-"""What is due because time has passed: sessions that idle, escalations that nobody moves.
+"""What is due by itself: sessions that idle, escalations that nobody moves, or can move.
 
 Policies are the accounts' own (``accounts.policy``): ``idle_hours`` by kind of session, 24 where
 nothing is said; ``escalation``, steps with ``after_minutes`` since the last move; and
 ``silent_minutes``, after which a claimed escalation on which nothing happens is told of again.
+A claim of somebody who is no engineer any more is due at once.
 """
 
 from collections.abc import Sequence
@@ -97,6 +98,34 @@ async def silent_escalations(
                 or (e.moved_at + make_interval(mins => m.minutes), e.session_id) > ($3, $4::uuid)
             )
         order by due, e.session_id
+        limit $2
+        """,
+        now,
+        most,
+        past and past.at,
+        past and past.session_id,
+    )
+    return [Due(*row) for row in rows]
+
+
+async def lost_claims(
+    tx: Transaction, now: datetime, most: int, past: Due | None = None
+) -> list[Due]:
+    """Escalations claimed by somebody who is deleted, or no engineer any more.
+
+    Those that moved first come first, and those only that come after ``past``.
+    """
+    rows = await tx.fetch(
+        """
+        select e.account_id::text, e.session_id::text, s.version, e.moved_at
+        from escalations e
+        join sessions s on s.id = e.session_id
+        join users u on u.account_id = e.account_id and u.id = e.claimed_by
+        where e.status = 'claimed'
+            and e.moved_at <= $1
+            and (u.deleted_at is not null or u.role <> 'engineer')
+            and ($3::timestamptz is null or (e.moved_at, e.session_id) > ($3, $4::uuid))
+        order by e.moved_at, e.session_id
         limit $2
         """,
         now,

@@ -6,11 +6,11 @@ from datetime import datetime
 from storage import tables
 from storage.database import Transaction
 
-Heard = tuple[str, str, str]
+EventKey = tuple[str, str, str]
 """Account, provider, and the provider's id of the event."""
 
 
-async def heard(tx: Transaction, events: Collection[Heard]) -> set[Heard]:
+async def heard(tx: Transaction, events: Collection[EventKey]) -> set[EventKey]:
     """Those of the events that were heard before."""
     if not events:
         return set()
@@ -30,7 +30,7 @@ async def heard(tx: Transaction, events: Collection[Heard]) -> set[Heard]:
     return {(row[0], row[1], row[2]) for row in rows}
 
 
-async def save(tx: Transaction, events: Iterable[Heard], now: datetime) -> None:
+async def save(tx: Transaction, events: Iterable[EventKey], now: datetime) -> None:
     """Remember events. Fails with a unique violation where another transaction was first."""
     await tx.append(
         tables.ticket_events_heard,

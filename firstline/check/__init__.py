@@ -34,7 +34,7 @@ from firstline.servers.addresses import POSTGRES_FORM
 from firstline.settings import Settings
 from producers.kafka import Kafka
 from producers.topics import ALL
-from storage.faults import describe
+from storage.faults import OF_THE_DRIVER, describe
 
 __all__ = ["Finding", "Level", "NotReady", "check", "preconditions"]
 
@@ -120,7 +120,7 @@ async def _look_at_postgres(
         says, todo = f"has no address that is {POSTGRES_FORM}", "mend FIRSTLINE_DATABASE_URL"
     except asyncpg.PostgresError as error:
         says = f"refuses this program at {address} ({describe(error)})"
-    except (OSError, TimeoutError, asyncpg.InterfaceError, KafkaError) as error:
+    except (OSError, TimeoutError, *OF_THE_DRIVER, KafkaError) as error:
         says = f"does not answer at {address} ({describe(error)})"
     return [wrong("Postgres", says, todo), *clocks(_kafka_clock(cluster))]
 

@@ -21,7 +21,8 @@ async def positions(
 ) -> list[Finding]:
     """Compare the database's positions with what Kafka has; ``partitions`` is a count a topic."""
     known, oldest, ends = await _with_bounds(connection, kafka, partitions)
-    findings = [
+    findings = [_cut(*row) for row in await _cuts(connection, kafka.prefix)]
+    findings += [
         finding
         for partition, offset in known.items()
         if (finding := _position(partition, offset, oldest.get(partition), ends.get(partition)))
@@ -29,7 +30,8 @@ async def positions(
     if findings:
         return findings
     lag = sum(ends[partition] - offset for partition, offset in known.items())
-    return [ok("positions", f"{len(known)} partitions, {lag:,} records wait to be applied")]
+    told = f"{len(known)} partitions, {lag:,} records or marks of transactions wait"
+    return [ok("positions", told)]
 
 
 async def waiting(connection: asyncpg.Connection, prefix: str) -> list[Finding]:
@@ -116,6 +118,27 @@ async def _positions(
         for topic, number, offset in rows
         if topic in partitions
     }
+
+
+async def _cuts(connection: asyncpg.Connection, prefix: str) -> Sequence[tuple[str, int, int]]:
+    """Partitions that a worker found to end before their positions, and where."""
+    rows: Sequence[tuple[str, int, int]] = await connection.fetch(
+        """
+        select topic, partition, cut_to from positions
+        where starts_with(topic, $1) and cut_to is not null order by topic, partition
+        """,
+        prefix,
+    )
+    return rows
+
+
+def _cut(topic: str, number: int, end: int) -> Finding:
+    return wrong(
+        f"position of {topic}/{number}",
+        f"was beyond the end when the partition ended at {end}: no worker reads it",
+        "if the topic was created anew, or its log was cut, delete its rows from the table"
+        " positions; what was applied before is answered again, and not done again",
+    )
 
 
 async def _outbox(connection: asyncpg.Connection, prefix: str) -> Sequence[Finding]:

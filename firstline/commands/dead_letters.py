@@ -1,13 +1,13 @@
 """The commands below `firstline dead-letters`."""
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from consumers.reasons import Reason
 from firstline.commands.within import run_async, servers_and_settings
 
 app = typer.Typer(
@@ -18,17 +18,8 @@ app = typer.Typer(
 )
 
 
-class LetterReason(StrEnum):
-    """Why a record became a dead letter."""
-
-    UNREADABLE = "unreadable"
-    TOO_LARGE = "too_large"
-    POISON = "poison"
-    PARKED = "parked"
-
-
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The dead letter's id.")]
-_Reason = Annotated[LetterReason | None, typer.Option(help="Only those of a reason.")]
+_Reason = Annotated[Reason | None, typer.Option(help="Only those of a reason.")]
 _Account = Annotated[str | None, typer.Option(metavar="ID", help="Only those of an account.")]
 _Session = Annotated[str | None, typer.Option(metavar="ID", help="Only those of a session.")]
 _Topic = Annotated[
@@ -63,10 +54,10 @@ def list_(  # noqa: PLR0913 - its options
     """
     from firstline.looking import ask  # noqa: PLC0415
     from firstline.looking import dead_letters as shown  # noqa: PLC0415
-    from storage.dead_letter_desk import Wanted  # noqa: PLC0415
+    from storage.dead_letter_desk import LetterFilter  # noqa: PLC0415
 
     begin = ask.since(since, datetime.now(UTC))
-    wanted = Wanted(reason, account, session, topic, begin, open=not settled)
+    wanted = LetterFilter(reason, account, session, topic, begin, open=not settled)
     with servers_and_settings() as (servers, _):
         rows = run_async(ask.dead_letters(servers.database_url, wanted, limit + 1))
     console = Console(highlight=False)
@@ -127,14 +118,14 @@ def replay(  # noqa: PLR0913 - its options
     """
     from firstline import dead_letters as desk  # noqa: PLC0415
     from firstline.looking import ask  # noqa: PLC0415
-    from storage.dead_letter_desk import Wanted  # noqa: PLC0415
+    from storage.dead_letter_desk import LetterFilter  # noqa: PLC0415
 
     some = (reason, account, session, topic, since)
     if bool(letters) == any(one is not None for one in some):
         msg = "name dead letters by id, or choose them by --reason, --account and so on"
         raise typer.BadParameter(msg)
     begin = ask.since(since, datetime.now(UTC))
-    which = letters or Wanted(reason, account, session, topic, begin)
+    which = letters or LetterFilter(reason, account, session, topic, begin)
     with servers_and_settings() as (servers, settings):
         stays = run_async(
             desk.replay(

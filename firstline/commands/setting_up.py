@@ -79,7 +79,7 @@ def prune() -> None:
     from firstline.prune import prune_all  # noqa: PLC0415 - asyncpg and all that
 
     with servers_and_settings() as (servers, settings):
-        pruned = run_async(prune_all(servers.database_url, settings.kept()))
+        pruned = run_async(prune_all(servers.database_url, settings.retention()))
     for store, count in pruned.went.items():
         typer.echo(f"{store}: {count:,} deleted")
     for store in pruned.forbidden:

@@ -62,10 +62,10 @@ def tail(
 
     Example: firstline tail session-events --follow --type session.escalated
     """
-    from firstline.looking.records import Wanted  # noqa: PLC0415
+    from firstline.looking.records import RecordFilter  # noqa: PLC0415
     from firstline.traffic import print_topic  # noqa: PLC0415
 
-    wanted = Wanted(session, account, kind)
+    wanted = RecordFilter(session, account, kind)
     with servers_and_settings() as (servers, settings):
         kafka = settings.kafka(servers.kafka_bootstrap)
         run_async(print_topic(kafka, topic, follow=follow, wanted=wanted))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from schemas.fields import moment
 from storage import dead_letter_desk, looking
 from storage.database import Transaction, begin, connect
-from storage.dead_letter_desk import Seen, Wanted
+from storage.dead_letter_desk import LetterFilter, Seen
 from storage.looking import FlowSeen, Row, SessionSeen
 
 _AGO = re.compile(r"([0-9]{1,6})([smhd])")
@@ -62,7 +62,7 @@ async def queue(database_url: str, account_id: str | None) -> list[Row]:
         return await looking.queue(tx, account_id, datetime.now(UTC))
 
 
-async def dead_letters(database_url: str, wanted: Wanted, most: int) -> list[Row]:
+async def dead_letters(database_url: str, wanted: LetterFilter, most: int) -> list[Row]:
     """The newest dead letters that are wanted, newest first. Raises `NothingToShow`."""
     check_wanted(wanted)
     async with asking(database_url) as tx:
@@ -93,7 +93,7 @@ def since(text: str | None, now: datetime) -> datetime | None:
     raise NothingToShow(msg)
 
 
-def check_wanted(wanted: Wanted) -> None:
+def check_wanted(wanted: LetterFilter) -> None:
     """Raise `NothingToShow` for what names no account or session."""
     for named in (wanted.account_id, wanted.session_id):
         if named is not None:

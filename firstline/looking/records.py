@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RecordFilter:
     """Which records to show; None is any. ``type`` may leave out ``firstline.`` and ``.v1``."""
 
     session_id: str | None = None
@@ -34,7 +34,7 @@ class Wanted:
         )
 
 
-ANY = Wanted()
+ANY = RecordFilter()
 
 
 def shown(record: "ConsumerRecord[bytes, bytes]") -> Any:  # noqa: ANN401 - any JSON

@@ -66,7 +66,7 @@ _JAVA_OPTIONS = (
 )
 
 
-class Kafka:
+class KafkaServer:
     """A Kafka broker and controller on `folder`, which is made and formatted at the first start.
 
     Only 127.0.0.1 is listened on, and whoever reaches it may do everything. One copy of each

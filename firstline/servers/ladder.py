@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from firstline.servers.addresses import NoServers, Servers, given
-from firstline.servers.kafka import Kafka
+from firstline.servers.kafka import KafkaServer
 from firstline.servers.kafka_distribution import find_kafka
 from firstline.servers.postgres import Postgres
 from firstline.servers.postgres_binaries import find_postgres
@@ -74,7 +74,7 @@ def local(
     distribution = find_kafka(environ)
     with ExitStack() as stack:
         folder = stack.enter_context(fresh_folder())
-        kafka = Kafka(
+        kafka = KafkaServer(
             folder / "kafka", distribution=distribution, settings=kafka_settings, environ=environ
         )
         postgres = Postgres(

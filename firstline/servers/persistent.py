@@ -24,7 +24,7 @@ from typing import TextIO
 import psutil
 
 from firstline.servers.addresses import NoServers, Servers, given
-from firstline.servers.kafka import Kafka, kafka_answers
+from firstline.servers.kafka import KafkaServer, kafka_answers
 from firstline.servers.kafka_distribution import find_kafka
 from firstline.servers.postgres import Postgres, postgres_answers
 from firstline.servers.postgres_binaries import find_postgres
@@ -81,7 +81,7 @@ def _start(folder: Path, environ: Mapping[str, str], owned: ExitStack) -> _Stack
         failed.callback(owner.close)
         _end_leftovers(folder)
         binaries = find_postgres(environ)
-        kafka = Kafka(folder / "kafka", distribution=find_kafka(environ), environ=environ)
+        kafka = KafkaServer(folder / "kafka", distribution=find_kafka(environ), environ=environ)
         # Another major version cannot read the data, so that each has its own.
         postgres = Postgres(
             folder / f"postgres-{binaries.major}", binaries=binaries, environ=environ
@@ -100,7 +100,7 @@ def _start(folder: Path, environ: Mapping[str, str], owned: ExitStack) -> _Stack
 
 @contextmanager
 def _stopped_at_exit(
-    folder: Path, owner: TextIO, kafka: Kafka, postgres: Postgres
+    folder: Path, owner: TextIO, kafka: KafkaServer, postgres: Postgres
 ) -> Iterator[None]:
     try:
         yield

@@ -29,8 +29,13 @@ positions = Table(
     Column("topic", Text, nullable=False),
     Column("partition", Integer, nullable=False),
     Column("next_offset", BigInteger, nullable=False),
+    # Kafka's own id of the topic; null where it told none
+    Column("topic_id", ID),
+    # where the log was found to end, before the position: it was cut
+    Column("cut_to", BigInteger),
     PrimaryKeyConstraint("topic", "partition", name="positions_pkey"),
     CheckConstraint("next_offset >= 0", name="positions_next_offset_check"),
+    CheckConstraint("cut_to between 0 and next_offset", name="positions_cut_to_check"),
     # updated by every batch, and few: half of each page is left for the next version of its rows
     postgresql_with={"fillfactor": 50},
 )

@@ -130,6 +130,11 @@ sessions = Table(
     ),
     postgresql_with={"fillfactor": 80},
 )
+Index(
+    "sessions_by_proposal",
+    sessions.c.flow_proposal_id,
+    postgresql_where=sessions.c.flow_proposal_id.is_not(None),
+)
 Index("sessions_by_creator", sessions.c.account_id, sessions.c.created_by)
 # The walks to delete next.
 Index(

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from firstline.servers import Kafka, Postgres, find_kafka, find_postgres
+from firstline.servers import KafkaServer, Postgres, find_kafka, find_postgres
 from firstline.servers.ladder import fresh_folder
 from storage.failpoints import VARIABLE, Point
 from tests.chaos.proxy import Proxy
@@ -45,7 +45,7 @@ class Scene:
     """
 
     rng: random.Random
-    kafka: Kafka
+    kafka: KafkaServer
     postgres: Postgres
     proxy: Proxy
     installation: Installation
@@ -167,7 +167,7 @@ def staged(seed: int) -> Iterator[Scene]:
     """Servers, an installation, a worker; all of it gone in the end."""
     with ExitStack() as stack:
         folder = stack.enter_context(fresh_folder())
-        kafka = Kafka(folder / "kafka", distribution=find_kafka(os.environ))
+        kafka = KafkaServer(folder / "kafka", distribution=find_kafka(os.environ))
         postgres = Postgres(folder / "postgres", binaries=find_postgres(os.environ))
         stack.callback(postgres.kill)
         stack.callback(kafka.kill)

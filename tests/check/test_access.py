@@ -13,7 +13,7 @@ import pytest
 
 from firstline.check.access import GROUPS, NEEDED
 from firstline.load import load_file
-from firstline.servers import Kafka, Servers, find_kafka
+from firstline.servers import KafkaServer, Servers, find_kafka
 from firstline.settings import Settings
 from firstline.topics import create_topics
 from firstline.traffic import TrafficError, print_topic, send_file
@@ -34,7 +34,7 @@ def guarded() -> Iterator[str]:
         "auto.create.topics.enable": "true",
     }
     with tempfile.TemporaryDirectory(prefix="firstline-test-") as folder:
-        kafka = Kafka(
+        kafka = KafkaServer(
             Path(folder) / "kafka", distribution=find_kafka(os.environ), settings=settings
         )
         kafka.start()

@@ -52,7 +52,7 @@ async def test_a_position_below_the_beginning_is_wrong(installation: Installatio
         await producer.send_and_wait(topic, b"{}", partition=0)
     await producer.stop()
     assert await installation.wrong() == ""
-    assert "3 records wait to be applied" in await installation.found(Level.OK)
+    assert "3 records or marks of transactions wait" in await installation.found(Level.OK)
 
     await installation.operator.forget_up_to(topic, 0, 4)
     await installation.becomes_wrong("Kafka deleted 2 commands before they were applied")

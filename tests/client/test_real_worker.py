@@ -76,7 +76,7 @@ async def test_what_was_sent_while_there_was_no_worker_takes_effect_once(
 
 async def test_a_client_waits_for_a_broker_that_comes_back_and_leaves_one_that_does_not() -> None:
     with tempfile.TemporaryDirectory(prefix="firstline-test-") as folder:
-        broker = own.Kafka(
+        broker = own.KafkaServer(
             Path(folder) / "kafka",
             distribution=find_kafka(os.environ),
             settings={"broker.session.timeout.ms": "1000", "broker.heartbeat.interval.ms": "200"},

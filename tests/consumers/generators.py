@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from integrations.generator import (
+    Case,
     Generated,
     NodeDraft,
     NodeOption,
-    NodeRequest,
     Usage,
 )
 
@@ -16,7 +16,7 @@ DRAFT = NodeDraft("question", "Is it on?", (NodeOption("Yes"), NodeOption("No"))
 USAGE = Usage("stub", 100, 20, 7)
 
 
-def always(draft: NodeDraft) -> Callable[[NodeRequest], NodeDraft]:
+def always(draft: NodeDraft) -> Callable[[Case], NodeDraft]:
     return lambda _: draft
 
 
@@ -27,9 +27,9 @@ _A_QUESTION = always(DRAFT)
 class Counting:
     """Answers as ``says`` says, once ``gate`` is open, and keeps what it was asked."""
 
-    says: Callable[[NodeRequest], NodeDraft] = _A_QUESTION
+    says: Callable[[Case], NodeDraft] = _A_QUESTION
     gate: asyncio.Event = field(default_factory=asyncio.Event)
-    asked: list[NodeRequest] = field(default_factory=list)
+    asked: list[Case] = field(default_factory=list)
     usage: Usage = USAGE
     keys: list[str] = field(default_factory=list)
     busy: int = 0
@@ -39,8 +39,8 @@ class Counting:
     def __post_init__(self) -> None:
         self.gate.set()
 
-    async def generate(self, request: NodeRequest, *, idempotency_key: str) -> Generated:
-        self.asked.append(request)
+    async def generate(self, case: Case, *, idempotency_key: str) -> Generated:
+        self.asked.append(case)
         self.keys.append(idempotency_key)
         self.busy += 1
         self.busiest = max(self.busy, self.busiest)
@@ -48,7 +48,7 @@ class Counting:
             self.begun.notify_all()
         try:
             await self.gate.wait()
-            return Generated(self.says(request), self.usage)
+            return Generated(self.says(case), self.usage)
         finally:
             self.busy -= 1
 

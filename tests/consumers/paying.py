@@ -5,7 +5,7 @@ import signal
 
 from consumers.generating import Generating, GeneratingSettings
 from consumers.nodes import Nodes, NodesSettings
-from integrations.generator import Generated, NodeRequest
+from integrations.generator import Case, Generated
 from producers.kafka import Kafka
 from storage.database import connect
 from tests.consumers.generators import DRAFT, USAGE
@@ -19,8 +19,8 @@ class Paying:
     def __init__(self, port: int) -> None:
         self._port = port
 
-    async def generate(self, request: NodeRequest, *, idempotency_key: str) -> Generated:
-        assert request.request_id == idempotency_key
+    async def generate(self, case: Case, *, idempotency_key: str) -> Generated:
+        assert case.request_id == idempotency_key
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         writer.write(idempotency_key.encode() + b"\n")
         await reader.readline()

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from consumers.decode import decode
-from consumers.records import DeadLetter, Delivery, Reason, Refused, Source
+from consumers.reasons import Reason
+from consumers.records import DeadLetter, Delivery, Refused, Source
 from domain import commands
 from domain.built_nodes import BuiltNode, NodeKind
 from domain.commands import ServeNode

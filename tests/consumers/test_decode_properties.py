@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from consumers.decode import _decode_carefully, decode
 from consumers.decode_news import decode_news
-from consumers.records import DeadLetter, Delivery, Heard, Reason, Refused, Source
+from consumers.reasons import Reason
+from consumers.records import DeadLetter, Delivery, Heard, Refused, Source
 from domain import commands
 from domain.decisions import Code
 from domain.ticket_news import TicketNews

@@ -1,7 +1,7 @@
 """What goes wrong, each really brought about, and what becomes of the batch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from consumers.isolate import DeploymentWrong, Unavailable
+from consumers.isolate import Applier, DeploymentWrong, TryLater
+from domain.context import Limits
 from firstline.errors import explain
 from storage.database import APPLICATION_NAME, begin, connect
 from storage.faults import Fault, classify, describe
@@ -161,7 +162,7 @@ async def test_a_connection_that_is_ended_before_the_commit_leaves_nothing_behin
         " where application_name = 'firstline' and datname = current_database()"
     )
     saving.opened.set()
-    with pytest.raises(Unavailable):
+    with pytest.raises(TryLater):
         await applying
     assert await desk.counts() == before
 
@@ -181,7 +182,7 @@ async def test_a_connection_that_is_cut_during_the_commit_leaves_the_answer_to_t
     batch = desk.batch(*sent)
     async with cutting_proxy(database_url, behind_commit=committed) as url:
         engine = connect(url)
-        with pytest.raises(Unavailable):
+        with pytest.raises(TryLater):
             await Desk(engine, desk.connection).applier.apply(batch, NOW)
         await engine.dispose()
     assert await desk.answers() == (outcomes(sent) if committed else [])
@@ -196,7 +197,7 @@ async def test_a_connection_that_is_cut_during_the_commit_leaves_the_answer_to_t
 async def test_a_server_that_is_not_there_is_waited_for(desk: Desk, database_url: str) -> None:
     nobody = make_url(database_url).set(port=1).render_as_string(hide_password=False)
     engine = connect(nobody)
-    with pytest.raises(Unavailable):
+    with pytest.raises(TryLater):
         await Desk(engine, desk.connection).apply(start())
     assert await desk.letters() == []
 
@@ -207,7 +208,7 @@ async def test_a_server_that_only_reads_is_waited_for(desk: Desk, database_url: 
         f"alter database {make_url(database_url).database} set default_transaction_read_only = on"
     )
     batch = desk.batch(one := start())
-    with pytest.raises(Unavailable, match="25006"):
+    with pytest.raises(TryLater, match="25006"):
         await desk.applier.apply(batch, NOW)
     assert await desk.letters() == []
     await desk.connection.execute(
@@ -225,7 +226,7 @@ async def test_a_race_without_an_end_is_waited_for(
         raise asyncpg.SerializationError
 
     monkeypatch.setattr("consumers.apply.save", racing)
-    with pytest.raises(Unavailable):
+    with pytest.raises(TryLater):
         await desk.apply(start(), start())
     assert (await desk.counts())["dead_letters"] == 0
 
@@ -410,3 +411,104 @@ async def _answers(
             return  # it has committed, and nobody is told
         client.write(data)
         await client.drain()
+
+
+# -- what takes too long ----------------------------------------------------------------------
+
+
+async def test_a_batch_that_takes_a_statement_too_long_is_applied_in_parts(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many intakes at once do, each of which is quick. Alone, it waits like any other."""
+
+    async def search(_: object, problems: Collection[object]) -> dict[object, tuple[()]]:
+        if len(problems) > 2:
+            raise asyncpg.QueryCanceledError
+        return dict.fromkeys(problems, ())
+
+    monkeypatch.setattr("storage.search.find", search)
+    sent = [
+        command("intake", command_id=new_id(), session_id=new_id(), ticket_id=f"T-{n}",
+                problem_text=f"Number {n}")
+        for n in range(7)
+    ]  # fmt: skip
+    await desk.apply(*sent)
+    assert await desk.answers() == [(one["command_id"], "aborted_no_kb") for one in sent]
+
+    async def never(*_: object) -> None:
+        raise asyncpg.QueryCanceledError
+
+    monkeypatch.setattr("storage.search.find", never)
+    with pytest.raises(TryLater):
+        await desk.apply(command("intake", command_id=new_id(), session_id=new_id()))
+
+
+async def test_a_server_that_is_gone_without_a_word_is_not_waited_for_longer_than_it_may_take(
+    desk: Desk, database_url: str
+) -> None:
+    """Its address answers again, and its old connections are never heard of any more."""
+    async with swallowing_proxy(database_url) as (url, swallow):
+        engine = connect(url, answer_seconds=1)
+        applier = Applier(engine, Limits())
+        await applier.apply(desk.batch(start()), NOW)
+        swallow()
+        batch = desk.batch(one := start())
+        async with asyncio.timeout(60):
+            with pytest.raises(TryLater):
+                await applier.apply(batch, NOW)
+            await applier.apply(batch, NOW)
+        await engine.dispose()
+    *_, last = await desk.answers()
+    assert last == (one["command_id"], "accepted")
+
+
+async def test_a_command_id_that_was_forgotten_stops_nobody_else(desk: Desk) -> None:
+    """Its node request has the id of one that is there still: Postgres refuses it every time."""
+    one = command("start_ai_build", command_id=new_id(), session_id=new_id(), ticket_id="A")
+    await desk.apply(one)
+    await desk.connection.execute("delete from inbox")
+    again = one | {"session_id": new_id(), "ticket_id": "B"}
+    await desk.apply(again, other := start())
+    *_, last = await desk.answers()
+    assert last == (other["command_id"], "accepted")
+    assert [letter["reason"] for letter in await desk.letters()] == ["poison"]
+
+
+@asynccontextmanager
+async def swallowing_proxy(database_url: str) -> AsyncIterator[tuple[str, Callable[[], None]]]:
+    """A way to the database, and what makes it swallow all that the present connections carry."""
+    server = make_url(database_url)
+    swallowed: list[asyncio.Event] = []
+
+    async def carry(
+        source: asyncio.StreamReader, to: asyncio.StreamWriter, gone: asyncio.Event
+    ) -> None:
+        try:
+            while data := await source.read(65_536):
+                if not gone.is_set():
+                    to.write(data)
+                    await to.drain()
+        finally:
+            to.close()
+
+    async def way(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        swallowed.append(gone := asyncio.Event())
+        answers, requests = await asyncio.open_connection(server.host, server.port)
+        ways.append(asyncio.ensure_future(carry(reader, requests, gone)))
+        ways.append(asyncio.ensure_future(carry(answers, writer, gone)))
+
+    ways: list[asyncio.Task[None]] = []
+    proxy = await asyncio.start_server(way, "127.0.0.1", 0)
+    port = proxy.sockets[0].getsockname()[1]
+
+    def swallow() -> None:
+        for gone in swallowed:
+            gone.set()
+
+    try:
+        yield server.set(host="127.0.0.1", port=port).render_as_string(hide_password=False), swallow
+    finally:
+        proxy.close()
+        for one in ways:
+            one.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)

@@ -7,7 +7,7 @@ import pytest
 
 from consumers.generating import Generating, GeneratingSettings
 from domain.built_nodes import AI_UNAVAILABLE
-from integrations.generator import NodeDraft, NodeOption, NodeRequest, Unavailable, Usage
+from integrations.generator import Case, NodeDraft, NodeOption, Unavailable, Usage
 from storage import outbox
 from storage.database import Transaction
 from storage.node_results import Budget
@@ -242,14 +242,14 @@ async def test_the_generator_is_told_of_its_own_account_and_session_alone(desk: 
 # -- what comes back -------------------------------------------------------------------------
 
 
-def fails(error: Exception) -> Callable[[NodeRequest], NodeDraft]:
-    def say(_: NodeRequest) -> NodeDraft:
+def fails(error: Exception) -> Callable[[Case], NodeDraft]:
+    def say(_: Case) -> NodeDraft:
         raise error
 
     return say
 
 
-FAILURES: dict[str, Callable[[NodeRequest], NodeDraft]] = {
+FAILURES: dict[str, Callable[[Case], NodeDraft]] = {
     "nobody answers": fails(Unavailable("away")),
     "nobody answers, for money": fails(Unavailable("nonsense", USAGE)),
     "a fault of the generator": fails(ZeroDivisionError()),

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from consumers.apply import Batch
 from consumers.isolate import halves
-from consumers.records import DeadLetter, Reason
+from consumers.reasons import Reason
+from consumers.records import DeadLetter
 from domain.commands import Command
 from domain.context import Context
 from domain.decide import decide

@@ -68,7 +68,8 @@ async def test_who_ends_a_ticket_ends_its_session(desk: Desk, action: str, reaso
     (_, ended) = await desk.messages("session-events", one["session_id"])
     assert (ended["data"]["actor"]["id"], ended["data"]["reason"]) == ("system", reason)
     assert ended["data"]["source"] == "internal"
-    assert await desk.messages("ticketing", one["session_id"]) == []
+    notes = [note["data"]["note"] for note in await desk.messages("ticketing", one["session_id"])]
+    assert notes == ([reason] if action == "reassigned" else [])
 
 
 async def test_the_command_goes_to_the_session_s_partition(desk: Desk) -> None:
@@ -134,6 +135,28 @@ async def test_an_event_s_id_is_its_provider_s_and_its_account_s(desk: Desk) -> 
     for other in ({"provider": "halo"}, {"account_id": GLOBEX}, {}):
         await desk.hear(event | other)
     assert await desk.connection.fetchval("select count(*) from ticket_events_heard") == 3
+
+
+async def test_ids_that_read_alike_with_their_providers_are_two_events(desk: Desk) -> None:
+    one, other = on_ticket(), on_ticket("10046")
+    await desk.hear(one, other)
+    await desk.hear(said("closed", 1, provider="halo", event_id="eu:5"))
+    await desk.hear(said("closed", 1, provider="halo:eu", event_id="5", id="10046"))
+    await desk.hear(*await desk.asked())
+    for ended in (one, other):
+        assert await status(desk, ended["session_id"]) == "abandoned"
+
+
+@pytest.mark.parametrize(
+    "empty", [{"actor": {"name": "", "is_self": False}}, {"merged_into": ""}], ids=str
+)
+async def test_an_empty_text_that_nobody_needs_is_as_good_as_none(desk: Desk, empty: Json) -> None:
+    one = on_ticket()
+    await desk.hear(one)
+    await desk.hear(said("closed", 1, **empty))
+    await desk.hear(*await desk.asked())
+    assert await status(desk, one["session_id"]) == "abandoned"
+    assert await desk.letters() == []
 
 
 async def test_what_is_asked_for_has_the_id_of_what_it_answers(desk: Desk) -> None:
@@ -356,6 +379,35 @@ async def test_the_policy_of_one_account_takes_in_nothing_of_another(desk: Desk)
     await desk.set_policy(ACME, intake_actor_id=TECH)
     await desk.hear(said("created", 1, title="Mail", account_id=GLOBEX))
     assert await desk.asked() == []
+
+
+async def test_a_ticket_that_was_reopened_before_its_session_ended_is_taken_in_after_all(
+    desk: Desk,
+) -> None:
+    """Both events may be there before the command that ends the session is."""
+    await desk.set_policy(ACME, intake_actor_id=TECH)
+    one = on_ticket()
+    await desk.hear(one)
+    await desk.hear(said("closed", 1, title="Mail"), said("reopened", 2))
+    (ends,) = await desk.asked()
+    await desk.hear(ends)
+    _, takes_in = await desk.asked()
+    assert (takes_in["type"], takes_in["problem_text"]) == ("intake", "Mail")
+    await desk.hear(takes_in)
+    assert (await desk.answer(takes_in["command_id"]))["outcome"] == "accepted"
+    assert await status(desk, takes_in["session_id"]) == "active"
+
+
+@pytest.mark.parametrize("action", ["closed", "reassigned"])
+async def test_a_ticket_whose_session_ended_is_taken_in_only_where_it_was_reopened(
+    desk: Desk, action: str
+) -> None:
+    await desk.set_policy(ACME, intake_actor_id=TECH)
+    await desk.hear(on_ticket())
+    await desk.hear(said(action, 1, title="Mail"))
+    (ends,) = await desk.asked()
+    await desk.hear(ends)
+    assert await desk.asked() == [ends]
 
 
 # -- merges ------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from consumers.node_drafts import Unusable, made, unavailable
+from consumers.node_drafts import Unusable, made, stand_in
 from domain.built_nodes import AI_UNAVAILABLE, BuiltNode, Choice, NodeKind, stands_in
 from integrations.generator import NodeDraft, NodeOption
 from tests.builders import NODE, an_id
@@ -89,5 +89,5 @@ def test_harm_becomes_an_escalation_of_whatever_kind_it_was(kind: Any) -> None: 
 
 
 def test_what_stands_in_for_a_node_says_so() -> None:
-    assert stands_in(unavailable(NODE))
+    assert stands_in(stand_in(NODE))
     assert not stands_in(node_of(ESCALATION))

@@ -1,5 +1,6 @@
 """Reading from the real Kafka: past every record, and with no offset unaccounted for."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import CorruptRecordException
+from structlog.testing import capture_logs
 
 from consumers.raw_consumer import RawConsumer
 from firstline.servers import Servers
@@ -284,3 +287,83 @@ async def test_a_seek_during_a_fetch_loses_nothing(
     await again.read(18)
     assert sought
     assert again.values == {number: marks(*range(4, 10)) for number in range(3)}
+
+
+# -- logs that are damaged or cut --------------------------------------------------------------
+
+
+async def test_a_damaged_log_keeps_no_other_partition_from_being_read(
+    producer: AIOKafkaProducer,
+    topic: str,
+    start_reading: StartReading,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is read up to the damage, and looked at again in a while."""
+    damaged = TopicPartition(topic, 0)
+    reader = await start_reading()
+    consumer = reader.consumer
+    fetch, getmany = RawConsumer._fetch, AIOKafkaConsumer.getmany
+
+    async def rotten(self: RawConsumer, offsets: dict[TopicPartition, int]) -> list[Any]:
+        answers = await fetch(self, offsets)
+        return [
+            (one, [*answer[:-1], answer[-1][:-1] + b"?"] if one == damaged else answer)
+            for one, answer in answers
+        ]
+
+    async def refusing(
+        self: AIOKafkaConsumer, *partitions: TopicPartition, **bounds: int | None
+    ) -> object:
+        if damaged not in self.paused() and (not partitions or damaged in partitions):
+            raise CorruptRecordException
+        return await getmany(self, *partitions, **bounds)
+
+    monkeypatch.setattr(RawConsumer, "_fetch", rotten)
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", refusing)
+    await send(producer, topic, 0, [Raw(b"whole")])
+    await send(producer, topic, 0, [Raw(b"damaged")])
+    await send(producer, topic, 1, [Raw(b"other")])
+    with capture_logs() as logs:
+        await reader.read(2)
+    assert sorted(one.value for one in reader.records) == [b"other", b"whole"]
+    assert [(line["event"], line["offset"]) for line in logs] == [("the log is damaged", 1)]
+
+    await send(producer, topic, 1, [Raw(b"later")])
+    await reader.read(3)
+    monkeypatch.undo()
+    consumer._damaged[damaged] = 0
+    await reader.read(4)
+    assert [one.value for one in reader.records[2:]] == [b"later", b"damaged"]
+
+
+async def test_a_log_that_ends_before_where_reading_went_on_is_not_read(
+    producer: AIOKafkaProducer, topic: str, servers: Servers
+) -> None:
+    """The client would begin anew, and what it reads would be taken for applied."""
+    partition = TopicPartition(topic, 0)
+    await send(producer, topic, 0, [Raw(mark) for mark in marks(*range(20))])
+    told = []
+
+    async def on_cut(cut: TopicPartition, position: int) -> None:
+        told.append((cut, position))
+
+    async with RawConsumer(
+        bootstrap_servers=servers.kafka_bootstrap,
+        group_id=None,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+    ) as consumer:
+        consumer.on_cut = on_cut
+        consumer.assign([partition])
+        consumer.seek(partition, 50)
+        async with asyncio.timeout(20):
+            while not told:
+                assert await consumer.getmany(timeout_ms=100) == {}
+        assert told == [(partition, 50)]
+        assert await consumer.getmany(timeout_ms=500) == {}
+        consumer.seek(partition, 18)
+        async with asyncio.timeout(20):
+            while not (fetched := await consumer.getmany(timeout_ms=100)):
+                pass
+    assert [one.offset for one in fetched[partition]] == [18, 19]

@@ -1,16 +1,22 @@
 """Where a worker reads on when it is given partitions that another may still be at work on."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import pytest
 from aiokafka import TopicPartition
 from structlog.testing import capture_logs
 
-from consumers.reading import PositionBeyondEnd, seek_to_positions
+from consumers.reading import (
+    AnotherTopic,
+    PositionBeyondEnd,
+    Rebalances,
+    seek_to_positions,
+)
 from storage import positions
 from storage.database import Transaction
 from storage.positions import Partition
+from tests.builders import an_id
 from tests.consumers.desk import Desk
 
 TOPIC = "commands.chat"
@@ -20,7 +26,8 @@ PARTITION = TopicPartition(TOPIC, 0)
 class Reader:
     """A consumer of one partition, which holds the records from ``oldest`` to before ``end``."""
 
-    def __init__(self, oldest: int, end: int) -> None:
+    def __init__(self, oldest: int, end: int, topic_id: str = an_id(1)) -> None:
+        self.topic_id = topic_id
         self.oldest = oldest
         self.end = end
         self.reads_on_at: int | None = None
@@ -30,6 +37,9 @@ class Reader:
 
     async def end_offsets(self, _: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         return {PARTITION: self.end}
+
+    async def topic_ids(self, names: Collection[str]) -> dict[str, str]:
+        return dict.fromkeys(names, self.topic_id)
 
     def seek(self, _: TopicPartition, offset: int) -> None:
         self.reads_on_at = offset
@@ -58,6 +68,30 @@ async def test_a_position_beyond_the_end_is_an_error(desk: Desk) -> None:
     await apply_up_to(desk, 10)
     with pytest.raises(PositionBeyondEnd):
         await seek_to_positions(desk.engine, Reader(oldest=2, end=9), [PARTITION])  # type: ignore[arg-type]
+
+
+async def test_a_log_that_was_cut_is_not_read_before_somebody_has_seen_to_it(desk: Desk) -> None:
+    """It grows past the position: what was sent since would be taken for applied."""
+    await apply_up_to(desk, 10)
+    for end in (9, 10, 99):
+        with pytest.raises(PositionBeyondEnd, match="ended at 9, but 10 was the next"):
+            await seek_to_positions(desk.engine, Reader(oldest=2, end=end), [PARTITION])  # type: ignore[arg-type]
+    await desk.connection.execute("delete from positions")
+    reader = Reader(oldest=2, end=99)
+    await seek_to_positions(desk.engine, reader, [PARTITION])  # type: ignore[arg-type]
+    assert reader.reads_on_at == 2
+
+
+async def test_a_topic_that_was_made_anew_is_not_taken_for_the_old_one(desk: Desk) -> None:
+    """However long it is by now. The old one is read on, as where the address was wrong."""
+    old, new = (Reader(oldest=0, end=99, topic_id=an_id(n)) for n in (1, 2))
+    await apply_up_to(desk, 10)
+    await seek_to_positions(desk.engine, old, [PARTITION])  # type: ignore[arg-type]
+    with pytest.raises(AnotherTopic, match=r"commands\.chat is not the topic that partition 0 was"):
+        await seek_to_positions(desk.engine, new, [PARTITION])  # type: ignore[arg-type]
+    assert new.reads_on_at is None
+    await seek_to_positions(desk.engine, old, [PARTITION])  # type: ignore[arg-type]
+    assert old.reads_on_at == 10
 
 
 async def test_commands_that_kafka_deleted_unapplied_are_told_of(desk: Desk) -> None:
@@ -102,3 +136,21 @@ async def test_a_position_that_a_stopped_worker_holds_is_not_waited_for(
         await desk.connection.execute(held)
         await seek_to_positions(desk.engine, reader, [PARTITION])  # type: ignore[arg-type]
     assert reader.reads_on_at == 7
+
+
+async def test_a_log_that_is_cut_while_it_is_read_stops_the_worker(
+    desk: Desk, database_url: str
+) -> None:
+    """Whoever is started next does not read on either."""
+    await apply_up_to(desk, 10)
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def done() -> None:
+        """Nothing is at hand."""
+
+    rebalances = Rebalances(desk.engine, database_url, failed, done, lambda _: None)
+    rebalances.consumer = Reader(oldest=0, end=4)  # type: ignore[assignment]
+    await rebalances.on_cut(PARTITION, 10)
+    assert isinstance(failed.exception(), PositionBeyondEnd)
+    with pytest.raises(PositionBeyondEnd, match="ended at 4, but 10 was the next"):
+        await seek_to_positions(desk.engine, Reader(oldest=0, end=99), [PARTITION])  # type: ignore[arg-type]

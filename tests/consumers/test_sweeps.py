@@ -344,3 +344,39 @@ async def test_sweeping_stops_at_once(desk: Desk) -> None:
 async def test_a_sweep_of_nothing_asks_for_nothing(desk: Desk) -> None:
     await desk.hear(start())
     assert await swept(desk, NOW) == []
+
+
+# -- claims that nobody can move ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lost", ["deleted_at = now()", "role = 'l1_tech'"])
+async def test_what_an_engineer_had_claimed_who_is_none_any_more_is_released(
+    desk: Desk, lost: str
+) -> None:
+    """Nobody else could move it, and they cannot either."""
+    session = await started(desk)
+    escalate = command("escalate", command_id=new_id(), session_id=session)
+    claim = command("claim_escalation", command_id=new_id(), session_id=session, actor_id=ENGINEER)
+    await desk.hear(escalate, claim)
+    assert await swept(desk, NOW + HOUR) == []
+    await desk.connection.execute(f"update users set {lost} where id = $1", ENGINEER)
+    (asked,) = await swept(desk, NOW + HOUR)
+    assert (asked["type"], asked["session_id"]) == ("release_escalation", session)
+    assert await swept(desk, NOW + HOUR) == []
+    await desk.hear(asked)
+    assert (await desk.answer(asked["command_id"]))["outcome"] == "accepted"
+    *_, told = await desk.messages("engineer-notifications", session)
+    assert told["type"] == "firstline.escalation.released.v1"
+
+
+async def test_a_sweep_that_fails_keeps_no_other_from_asking(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> list[Any]:
+        raise RuntimeError
+
+    session = await started(desk)
+    monkeypatch.setattr(sweeps, "_SWEEPS", (*sweeps._SWEEPS, (fail, sweeps._abandon)))
+    with pytest.raises(RuntimeError):
+        await sweep_once(desk.engine, NOW + DAY)
+    assert sessions_of(await desk.asked()) == [session]

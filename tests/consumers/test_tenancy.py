@@ -22,7 +22,7 @@ from storage.database import connect
 from storage.positions import Partition
 from tests.builders import ACME, ENGINEER, FLOW, GLOBEX, GLOBEX_TECH, NOW, PROPOSAL, TECH, an_id
 from tests.consumers.desk import CATALOGUE, Desk
-from tests.consumers.wire import INTERNAL_TOPIC, ARecord, Json, command, encode, new_id
+from tests.consumers.wire import ABSENT, INTERNAL_TOPIC, ARecord, Json, command, encode, new_id
 
 SECRET = "canary7Q2x"
 ACMES, GLOBEXS = an_id(0x901), an_id(0x902)
@@ -205,3 +205,33 @@ def test_the_refusal_shows_nothing_of_it(tried: Tried, name: str) -> None:
 def test_nothing_changed(tried: Tried) -> None:
     assert tried.before
     assert tried.after == tried.before
+
+
+async def test_an_intake_is_decided_on_its_own_account_s_knowledge_whatever_its_id(
+    desk: Desk,
+) -> None:
+    """Two accounts use one command id in one batch: the second is told so, and no more."""
+    await desk.connection.execute(
+        "insert into articles (id, account_id, title, body) values ($1, $2, $3, 'printer')",
+        an_id(0x905),
+        GLOBEX,
+        SECRET,
+    )
+    own = {"command_id": new_id(), "ticket_id": "1"}
+    ours = command("intake", session_id=new_id(), problem_text="zebra", **own)
+    theirs = command(
+        "intake", session_id=new_id(), problem_text="printer", account_id=GLOBEX,
+        actor_id=GLOBEX_TECH, **own,
+    )  # fmt: skip
+    await desk.apply(ours, theirs)
+    first, second = await desk.replies()
+    assert (first["outcome"], second["code"]) == ("aborted_no_kb", "command_id_reused")
+    assert SECRET not in json.dumps([first, second])
+
+
+async def test_a_command_of_the_system_for_an_account_that_nobody_has_is_forbidden(
+    desk: Desk,
+) -> None:
+    one = command("abandon", account_id=new_id(), actor_id=ABSENT)
+    await desk.hear(one)
+    assert (await desk.answer(one["command_id"]))["code"] == "forbidden"

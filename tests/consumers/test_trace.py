@@ -1,5 +1,6 @@
 """A trace context goes on, from a command or ticket event to every message that it causes."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -7,16 +8,18 @@ import pytest
 from consumers.apply import Batch
 from consumers.dead_letter_desk import Desk as DeadLetterDesk
 from consumers.dead_letter_desk import Operator
+from consumers.decode import decode
 from consumers.generating import Generating, GeneratingSettings
-from consumers.records import Delivery, Poison
+from consumers.records import Delivery, Poison, Source
 from consumers.trace import trace_of
 from domain.context import Limits
 from storage.headers import unpack
+from storage.positions import Partition
 from tests.builders import ACME, GLOBEX_TECH, NOW
 from tests.consumers.asking import started
 from tests.consumers.desk import Desk, notes, start
 from tests.consumers.generators import Counting
-from tests.consumers.wire import ARecord, Json, command, new_id
+from tests.consumers.wire import CHAT_TOPIC, ARecord, Json, command, encode, new_id
 
 TRACE, SPAN = b"0af7651916cd43dd8448eb211c80319c", b"b7ad6b7169203331"
 PARENT = b"00-" + TRACE + b"-" + SPAN + b"-01"
@@ -211,3 +214,28 @@ async def test_what_serves_a_node_has_the_trace_context_of_its_request(desk: Des
     generating = Generating(desk.engine, Counting(), "one", GeneratingSettings())
     await generating.answer_once(asked, trace_of(headers(PARENT)))
     assert (await sent(desk))["commands.internal"] == [PARENT]
+
+
+def test_a_state_that_is_made_to_take_long_takes_no_time() -> None:
+    """Thirty-one members, each with blanks that may be its value's or not: and then it fails."""
+    state = b",".join([b"a=" + b" " * 13] * 31) + b",="
+    begun = time.perf_counter()
+    kept = trace_of([("traceparent", PARENT), ("tracestate", state)])
+    assert time.perf_counter() - begun < 1
+    assert unpack(kept) == [(b"traceparent", PARENT)]
+
+
+async def test_a_command_s_events_go_on_with_its_own_context_not_its_repetition_s(
+    desk: Desk,
+) -> None:
+    one = start()
+    records = [
+        ARecord(encode(one), one["session_id"].encode(), offset=n, headers=[("traceparent", told)])
+        for n, told in enumerate((PARENT, OTHER))
+    ]
+    items = [decode(record, Source.CHAT) for record in records]
+    await desk.applier.apply(Batch(items, {Partition(CHAT_TOPIC, 0): range(2)}), NOW)
+    rows = await desk.connection.fetch("select topic, headers from outbox order by id")
+    told = [(row["topic"], dict(unpack(row["headers"])).get(b"traceparent")) for row in rows]
+    assert [context for topic, context in told if topic == "replies"] == [PARENT, OTHER]
+    assert {context for topic, context in told if topic != "replies"} == {PARENT}

@@ -12,14 +12,14 @@ from consumers.upkeep import prune_forever, prune_once, prune_round
 from firstline.check.role import NEEDED
 from storage import retention
 from storage.database import begin
-from storage.retention import Kept
+from storage.retention import Retention
 from tests.builders import ACME, ENGINEER, NOW, an_id
 from tests.consumers.desk import Desk, notes, resolve, start
 from tests.consumers.wire import Json, command, new_id
 
 DAY, MOMENT = timedelta(days=1), timedelta(microseconds=1)
 WINDOW = 16 * DAY
-ALL = Kept(commands=WINDOW, walks=WINDOW, audit=WINDOW, dead_letters=WINDOW)
+ALL = Retention(commands=WINDOW, walks=WINDOW, audit=WINDOW, dead_letters=WINDOW)
 OVER = NOW + WINDOW + MOMENT
 
 
@@ -97,7 +97,7 @@ async def test_events_heard_and_questions_asked_are_forgotten(desk: Desk) -> Non
     await desk.connection.execute(
         "insert into ticket_events_heard values ($1, 'connectwise', 'e1', $2)", ACME, NOW + DAY
     )
-    went = await prune_round(desk.engine, Kept(commands=WINDOW), OVER + DAY)
+    went = await prune_round(desk.engine, Retention(commands=WINDOW), OVER + DAY)
     assert went == {"inbox": 1, "sweeps": 1, "ticket_events_heard": 1}
 
 
@@ -107,7 +107,7 @@ async def test_events_heard_and_questions_asked_are_forgotten(desk: Desk) -> Non
 async def test_the_walk_of_a_session_long_over_goes_and_the_session_stays(desk: Desk) -> None:
     session = await walked(desk, resolve(""))
     later = await walked(desk, resolve(""), now=NOW + DAY)
-    kept = Kept(walks=WINDOW)
+    kept = Retention(walks=WINDOW)
     assert await prune_round(desk.engine, kept, NOW + WINDOW) == {}
     assert await prune_round(desk.engine, kept, OVER) == {"walks": 1}
     assert await with_walks(desk) == {later}
@@ -133,7 +133,7 @@ async def test_the_walk_stays_for_as_long_as_an_engineer_may_need_it(desk: Desk)
     closed = await walked(desk, escalate, claim, close)
     later = await walked(desk, escalate, claim)
     await desk.hear(close | {"session_id": later, "command_id": new_id()}, now=NOW + 30 * DAY)
-    kept = Kept(walks=WINDOW)
+    kept = Retention(walks=WINDOW)
     assert await prune_round(desk.engine, kept, NOW + 30 * DAY) == {"walks": 1}
     assert await with_walks(desk) == {waiting, claimed, later}
     assert closed not in await with_walks(desk)
@@ -146,7 +146,7 @@ async def test_a_session_that_a_batch_holds_is_left_for_later(desk: Desk) -> Non
     async with begin(desk.engine) as batch:
         await batch.fetch("select from sessions where id = $1 for no key update", held)
         async with asyncio.timeout(5):
-            assert await prune_round(desk.engine, Kept(walks=WINDOW), OVER) == {"walks": 1}
+            assert await prune_round(desk.engine, Retention(walks=WINDOW), OVER) == {"walks": 1}
         assert await with_walks(desk) == {held}
     assert free not in await with_walks(desk)
 
@@ -198,14 +198,14 @@ async def test_the_audit_trail_goes_from_its_beginning(desk: Desk) -> None:
             ACME,
             NOW + day * DAY,
         )
-    went = await prune_round(desk.engine, Kept(audit=WINDOW), OVER + DAY)
+    went = await prune_round(desk.engine, Retention(audit=WINDOW), OVER + DAY)
     assert went == {"audit_log": 2, "account_audit": 2}
     assert (await count(desk, "audit_log"), await count(desk, "account_audit")) == (1, 1)
 
 
 async def test_what_is_kept_for_good_stays(desk: Desk) -> None:
     await walked(desk, resolve(""))
-    assert await prune_round(desk.engine, Kept(), NOW + 9_999 * DAY) == {}
+    assert await prune_round(desk.engine, Retention(), NOW + 9_999 * DAY) == {}
 
 
 # -- in slices, beside others ------------------------------------------------------------------

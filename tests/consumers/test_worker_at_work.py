@@ -11,11 +11,13 @@ from types import SimpleNamespace
 import pytest
 from aiokafka import TopicPartition
 
-from consumers import worker as module
-from consumers.caution import careful_slices
+from consumers import batching, caution
+from consumers.batching import Batching
+from consumers.caution import Condemned, Slice, careful_slices
 from consumers.isolate import Applier
 from consumers.lanes import Read
-from consumers.records import DeadLetter, Reason, Record, Source
+from consumers.reasons import Reason
+from consumers.records import DeadLetter, Record
 from consumers.worker import Worker, WorkerSettings
 from domain.context import Limits
 from producers.kafka import Kafka
@@ -27,20 +29,20 @@ from tests.consumers.wire import CHAT_TOPIC, ARecord, encode
 
 
 async def test_slow_values_are_decoded_in_slices_that_let_others_go_on(
-    desk: Desk, database_url: str, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else the lease of the slot, which gives a sign of life each second, would be lost."""
 
-    def slow(record: Record, _: Source) -> DeadLetter:
+    def slow(record: Record) -> DeadLetter:
         time.sleep(0.02)
         return DeadLetter(record, Reason.UNREADABLE, "slow")
 
-    monkeypatch.setattr(module, "decode", slow)
-    applier = Applier(desk.engine, Limits())
-    worker = Worker(Kafka("127.0.0.1:1", "t."), database_url, applier, WorkerSettings())
+    monkeypatch.setattr(batching, "decode_record", slow)
     spans = {Partition(CHAT_TOPIC, 0): range(20)}
     decoding = asyncio.create_task(
-        worker._batch([ARecord(b"x", offset=offset) for offset in range(20)], dict(spans))
+        Batching(1_000, 1_000_000).decoded(
+            [ARecord(b"x", offset=offset) for offset in range(20)], dict(spans)
+        )
     )
     turns = 0
     while not decoding.done():
@@ -54,25 +56,23 @@ async def test_slow_values_are_decoded_in_slices_that_let_others_go_on(
 
 
 @pytest.mark.parametrize(
-    ("bounds", "sizes"),
+    ("most_records", "most_bytes", "sizes"),
     [
-        (WorkerSettings(), [5]),
-        (WorkerSettings(batch_records=2), [2, 2, 1]),
-        (WorkerSettings(batch_records=5), [5]),
-        (WorkerSettings(batch_bytes=30), [3, 2]),
-        (WorkerSettings(batch_bytes=5), [1, 1, 1, 1, 1]),
-        (WorkerSettings(batch_records=2, batch_bytes=10), [1, 1, 1, 1, 1]),
+        (1_000, 1_000, [5]),
+        (2, 1_000, [2, 2, 1]),
+        (5, 50, [5]),
+        (1_000, 49, [4, 1]),
+        (1_000, 30, [3, 2]),
+        (1_000, 5, [1, 1, 1, 1, 1]),
+        (2, 10, [1, 1, 1, 1, 1]),
     ],
 )
-async def test_a_batch_has_no_more_records_and_bytes_than_it_may(
-    desk: Desk, database_url: str, bounds: WorkerSettings, sizes: list[int]
+def test_a_batch_has_no_more_records_and_bytes_than_it_may(
+    most_records: int, most_bytes: int, sizes: list[int]
 ) -> None:
     """However much was read, and has gathered meanwhile; a single record may be larger."""
-    worker = Worker(
-        Kafka("127.0.0.1:1", "t."), database_url, Applier(desk.engine, Limits()), bounds
-    )
     records = [ARecord(b"x" * 10, offset=offset) for offset in range(5)]
-    batches = list(worker._batches(records))
+    batches = list(Batching(most_records, most_bytes).split(records))
     assert [len(batch) for batch in batches] == sizes
     assert [record for batch in batches for record in batch] == records
 
@@ -112,7 +112,8 @@ async def test_what_is_committed_does_not_go_back_behind_what_another_worker_app
 # A worker without Kafka, begun anew until it has applied what it got; prints how each one ended.
 BEGUN_ANEW = """
 import asyncio, json, math, os, signal, sys
-from consumers import fold, worker as module
+from consumers import batching, fold
+from consumers.worker import Worker, WorkerSettings
 from consumers.isolate import Applier
 from domain.context import Limits
 from producers.kafka import Kafka
@@ -121,12 +122,12 @@ from storage.positions import Partition
 from tests.consumers.wire import CHAT_TOPIC, ARecord, encode
 
 url, where = sys.argv[1:]
-decode, decide = module.decode, fold.decide
+decode_record, decide = batching.decode_record, fold.decide
 
-def deadly_to_decode(record, source):
+def deadly_to_decode(record):
     if b"deadly" in record.value:
         os.kill(os.getpid(), signal.SIGKILL)
-    return decode(record, source)
+    return decode_record(record)
 
 def deadly_to_decide(session, command, context):
     if command.correlation == "deadly":
@@ -134,7 +135,7 @@ def deadly_to_decide(session, command, context):
     return decide(session, command, context)
 
 if where == "decoding":
-    module.decode = deadly_to_decode
+    batching.decode_record = deadly_to_decode
 else:
     fold.decide = deadly_to_decide
 
@@ -145,8 +146,8 @@ records = [
 
 async def work():
     engine = connect(url)
-    settings = module.WorkerSettings(careful=True)
-    worker = module.Worker(
+    settings = WorkerSettings(careful=True)
+    worker = Worker(
         Kafka("127.0.0.1:1", "t."), url, Applier(engine, Limits()), settings
     )
     worker._committed_at = math.inf
@@ -202,3 +203,23 @@ async def test_an_attempt_that_was_finished_counts_for_nothing(desk: Desk) -> No
         assert seen == [(records, None)]
     async with begin(desk.engine) as tx:
         assert await attempts.read(tx, [partition]) == {}
+
+
+async def test_a_process_that_is_killed_soon_after_it_began_blames_no_record(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever kills workers again and again always finds a record at hand."""
+    records = [ARecord(b"{", offset=offset) for offset in range(3)]
+
+    async def is_killed_at_the_first() -> Slice:
+        return await anext(careful_slices(desk.engine, records))
+
+    assert (await is_killed_at_the_first()).records == records
+    assert (await is_killed_at_the_first()).records == records[:1]
+    monkeypatch.setattr(caution, "_SETTLED_SECONDS", math.inf)
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(is_killed_at_the_first(), 0.2)
+    monkeypatch.setattr(caution, "_SETTLED_SECONDS", 0.1)
+    assert (await is_killed_at_the_first()).condemned is None
+    assert (await is_killed_at_the_first()).condemned is Condemned.UNDECODED

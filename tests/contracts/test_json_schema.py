@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from consumers.decode import decode
-from consumers.records import Delivery, Reason, Source
+from consumers.reasons import Reason
+from consumers.records import Delivery, Source
 from domain.decisions import Code
 from domain.people import L1_COVERAGE
 from domain.sessions import SessionKind, SessionStatus

@@ -1,4 +1,4 @@
-"""README.md says what the program does: its settings, its commands, its examples."""
+"""README.md and the pages beside it say what the program does: settings, commands, examples."""
 
 import json
 
@@ -14,7 +14,7 @@ from tests.docs.reading import all_commands, blocks, page, quoted, rows, section
 
 README = page("README.md")
 FIRST_STEPS = section(README, "First steps by hand")
-SETTINGS = {quoted(cells[0])[0]: cells for cells in rows(section(README, "Settings"))}
+SETTINGS = {quoted(cells[0])[0]: cells for cells in rows(page("docs/settings.md"))}
 KNOWN = all_commands()
 
 
@@ -25,7 +25,7 @@ def named(cell: str) -> str:
     return max(found, key=len, default=" ".join(words))
 
 
-COMMAND_ROWS = {named(cells[0]): cells for cells in rows(section(README, "Commands"))}
+COMMAND_ROWS = {named(cells[0]): cells for cells in rows(page("docs/commands.md"))}
 
 
 def test_every_setting_is_told_with_its_default() -> None:

@@ -96,9 +96,15 @@ def test_nobody_else_moves_an_escalation(move: Build, user: User | None) -> None
     escalation().when(move(), user=user).then(Code.FORBIDDEN)
 
 
-@moves
+@pytest.mark.parametrize("move", [claim, close, hand_back])
 def test_the_system_moves_no_escalation(move: Build) -> None:
     escalation(claimed()).when(move(actor_id=None), user=None).then(Code.FORBIDDEN)
+
+
+def test_the_system_releases_what_nobody_can_move_any_more() -> None:
+    """Whose claim it is may have left; a sweep asks for it."""
+    escalation(claimed()).when(release(actor_id=None), user=None).then(released())
+    escalation().when(release(actor_id=None), user=None).then(Code.NOT_CLAIMED)
 
 
 def test_who_escalated_does_not_claim() -> None:

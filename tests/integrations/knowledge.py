@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from integrations.generator import GroundingArticle, NodeDraft, NodeRequest, PathStep
+from integrations.generator import Case, GroundingArticle, NodeDraft, PathStep
 
 PRINTER = GroundingArticle(
     "a-printer",
@@ -36,9 +36,9 @@ def request(
     articles: Sequence[GroundingArticle] = ARTICLES,
     nodes: int = 12,
     category: str | None = None,
-) -> NodeRequest:
-    """The request after these answers, in a walk of so many nodes."""
-    return NodeRequest(
+) -> Case:
+    """The case after these answers, in a walk of so many nodes."""
+    return Case(
         request_id="00000000-0000-4000-8000-0000000000f1",
         account_id="00000000-0000-4000-8000-000000000001",
         category=category,
@@ -49,7 +49,7 @@ def request(
     )
 
 
-def faults(draft: NodeDraft, asked: NodeRequest) -> list[str]:
+def faults(draft: NodeDraft, asked: Case) -> list[str]:
     """What keeps a node from being served."""
     labels = [option.label for option in draft.options]
     found = {

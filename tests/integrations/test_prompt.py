@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.generator import GroundingArticle, NodeRequest, PathStep
+from integrations.generator import Case, GroundingArticle, PathStep
 from integrations.prompt import INSTRUCTIONS, prompt
 from tests.integrations.injections import INJECTIONS
 from tests.integrations.knowledge import PRINTER, request
 from tests.integrations.provider import shown
 
 
-def everywhere(text: str) -> NodeRequest:
+def everywhere(text: str) -> Case:
     """A request that has the text wherever somebody may write."""
     return dataclasses.replace(
         request(),

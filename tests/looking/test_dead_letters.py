@@ -16,7 +16,7 @@ from domain.context import Limits
 from firstline.looking import ask
 from firstline.looking import dead_letters as shown
 from firstline.looking.ask import NothingToShow
-from storage.dead_letter_desk import Row, Seen, Wanted
+from storage.dead_letter_desk import LetterFilter, Row, Seen
 from tests.builders import ACME, NOW
 from tests.consumers.desk import Desk, start
 from tests.consumers.wire import CHAT_TOPIC, encode, new_id
@@ -46,7 +46,7 @@ def is_inert(text: str) -> bool:
 
 async def everything(desk: Desk, url: str) -> tuple[list[Row], list[Seen]]:
     del desk
-    rows = await ask.dead_letters(url, Wanted(), 100)
+    rows = await ask.dead_letters(url, LetterFilter(), 100)
     return rows, [await ask.dead_letter(url, row["id"]) for row in rows]
 
 
@@ -78,30 +78,30 @@ async def test_the_newest_is_listed_first_and_filters_choose(desk: Desk, databas
         "update dead_letters set recorded_at = now() - interval '3 hours' where reason = 'poison'"
     )
 
-    async def reasons(wanted: Wanted, most: int = 100) -> list[str]:
+    async def reasons(wanted: LetterFilter, most: int = 100) -> list[str]:
         rows = await ask.dead_letters(database_url, wanted, most)
         return [row["reason"] for row in rows]
 
     since = ask.since("2h", datetime.now(UTC))
     whole = ["unreadable", "parked", "parked", "poison"]
-    assert await reasons(Wanted()) == whole
-    assert await reasons(Wanted(), 2) == whole[:2]
-    assert await reasons(Wanted(reason="parked")) == ["parked"] * 2
-    assert await reasons(Wanted(account_id=ACME)) == whole[1:]
-    assert await reasons(Wanted(account_id=new_id())) == []
-    assert await reasons(Wanted(session_id=session)) == whole[1:]
+    assert await reasons(LetterFilter()) == whole
+    assert await reasons(LetterFilter(), 2) == whole[:2]
+    assert await reasons(LetterFilter(reason="parked")) == ["parked"] * 2
+    assert await reasons(LetterFilter(account_id=ACME)) == whole[1:]
+    assert await reasons(LetterFilter(account_id=new_id())) == []
+    assert await reasons(LetterFilter(session_id=session)) == whole[1:]
     for topic in (CHAT_TOPIC, "commands.chat"):
-        assert await reasons(Wanted(topic=topic)) == whole
-    assert await reasons(Wanted(topic="commands.psa")) == []
-    assert "poison" not in await reasons(Wanted(since=since))
-    rows = await ask.dead_letters(database_url, Wanted(session_id=session), 9)
+        assert await reasons(LetterFilter(topic=topic)) == whole
+    assert await reasons(LetterFilter(topic="commands.psa")) == []
+    assert "poison" not in await reasons(LetterFilter(since=since))
+    rows = await ask.dead_letters(database_url, LetterFilter(session_id=session), 9)
     assert [row["behind"] for row in rows] == [0, 1, 2]
     assert json.loads(shown.as_line(rows[0]))["session_id"] == session
 
 
 async def test_what_was_done_is_told(desk: Desk, database_url: str) -> None:
     session = await desk.park()
-    poison = (await ask.dead_letters(database_url, Wanted(reason="poison"), 1))[0]["id"]
+    poison = (await ask.dead_letters(database_url, LetterFilter(reason="poison"), 1))[0]["id"]
     letter = (await ask.dead_letter(database_url, poison)).letter
     assert letter.value is not None
     operator = Operator(f"eve{HOSTILE}", f"typo{HOSTILE}")
@@ -118,8 +118,8 @@ async def test_what_was_done_is_told(desk: Desk, database_url: str) -> None:
     assert "edited by eve" in tree
     await acting.replay(poison, operator, NOW)
 
-    assert await ask.dead_letters(database_url, Wanted(session_id=session), 9) == []
-    rows = await ask.dead_letters(database_url, Wanted(session_id=session, open=False), 9)
+    assert await ask.dead_letters(database_url, LetterFilter(session_id=session), 9) == []
+    rows = await ask.dead_letters(database_url, LetterFilter(session_id=session, open=False), 9)
     assert [(row["status"], row["last_act"]) for row in rows] == [("replayed", "replayed")] * 3
     told = json.loads(shown.as_json(await ask.dead_letter(database_url, poison)))
     assert [act["act"] for act in told["acts"]] == ["edited", "replayed"]
@@ -134,7 +134,7 @@ async def test_what_is_not_there_is_said(database_url: str) -> None:
     with pytest.raises(NothingToShow, match="is no id"):
         await ask.dead_letter(database_url, "7")
     with pytest.raises(NothingToShow, match="is no id"):
-        await ask.dead_letters(database_url, Wanted(account_id="acme"), 1)
+        await ask.dead_letters(database_url, LetterFilter(account_id="acme"), 1)
 
 
 @pytest.mark.parametrize(

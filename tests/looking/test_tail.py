@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from typer.testing import CliRunner
 
 from firstline.cli import app
-from firstline.looking.records import Wanted
+from firstline.looking.records import RecordFilter
 from firstline.servers import Servers
 from firstline.traffic import print_topic
 from producers.kafka import Kafka
@@ -65,31 +65,33 @@ async def kafka(servers: Servers) -> Kafka:
 @pytest.mark.parametrize(
     ("wanted", "places"),
     [
-        (Wanted(), [0, 1, 2]),
-        (Wanted(session_id=SESSION), [0, 2]),
-        (Wanted(account_id=GLOBEX), [1]),
-        (Wanted(type="resolve"), [0]),
-        (Wanted(type="session.escalated"), [2]),
-        (Wanted(type="firstline.session.escalated.v1"), [2]),
-        (Wanted(session_id=SESSION, type="abandon"), []),
-        (Wanted(session_id=an_id(0x99)), []),
+        (RecordFilter(), [0, 1, 2]),
+        (RecordFilter(session_id=SESSION), [0, 2]),
+        (RecordFilter(account_id=GLOBEX), [1]),
+        (RecordFilter(type="resolve"), [0]),
+        (RecordFilter(type="session.escalated"), [2]),
+        (RecordFilter(type="firstline.session.escalated.v1"), [2]),
+        (RecordFilter(session_id=SESSION, type="abandon"), []),
+        (RecordFilter(session_id=an_id(0x99)), []),
     ],
 )
 async def test_only_records_that_are_wanted_are_shown(
-    kafka: Kafka, capsys: pytest.CaptureFixture[str], wanted: Wanted, places: list[int]
+    kafka: Kafka, capsys: pytest.CaptureFixture[str], wanted: RecordFilter, places: list[int]
 ) -> None:
     await print_topic(kafka, "replies", follow=False, wanted=wanted)
     shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert shown == [_RECORDS[place][1] for place in places]
 
 
-@pytest.mark.parametrize("wanted", [Wanted(), Wanted(session_id=SESSION, type="x", account_id="y")])
+@pytest.mark.parametrize(
+    "wanted", [RecordFilter(), RecordFilter(session_id=SESSION, type="x", account_id="y")]
+)
 async def test_whatever_a_record_holds_it_is_a_line_of_json_that_does_nothing(
-    kafka: Kafka, capsys: pytest.CaptureFixture[str], wanted: Wanted
+    kafka: Kafka, capsys: pytest.CaptureFixture[str], wanted: RecordFilter
 ) -> None:
     await print_topic(kafka, "dead-letters", follow=False, wanted=wanted)
     lines = capsys.readouterr().out.splitlines()
-    if wanted == Wanted():
+    if wanted == RecordFilter():
         assert len(lines) == len(_HOSTILE) + 1
         assert json.loads(lines[-1]) == {"key": SESSION, "value": None}
     for line in lines:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from consumers.apply import Applied, apply_batch
-from consumers.isolate import Applier, Unavailable
+from consumers.isolate import Applier, TryLater
 from domain.decisions import Code
 from storage.positions import PositionBehind
 from tests.model.bench import AnswerLost, Fuse, Killed
@@ -143,7 +143,7 @@ class Deliveries(Stage):
             assert isinstance(failed, Exception), repr(failed)
             self.seen["a batch failed as a whole"] += 1
         elif fuse is not None and fuse.burnt:
-            assert isinstance(failed, (Killed, AnswerLost, Unavailable)), repr(failed)
+            assert isinstance(failed, (Killed, AnswerLost, TryLater)), repr(failed)
             self.seen[f"commit {fuse.death.name}"] += 1
         else:
             assert failed is None, repr(failed)

@@ -259,8 +259,6 @@ class Expected:
         if isinstance(session, Unborn) or session.origin.account_id != command.account_id:
             return {}
         shown: dict[str, str] = {"status": status(session), "kind": session.origin.kind}
-        if session.current_node_id is not None:
-            shown["current_node_id"] = session.current_node_id
         view: dict[str, Any] = {"version": session.version, "session": shown}
         if not isinstance(session, Active):
             return view
@@ -272,6 +270,8 @@ class Expected:
             view["node"] = drawn_node(built[0])
         elif session.current_node_id == OUT_OF_NODES.id:
             view["node"] = drawn_node(OUT_OF_NODES)
+        if "node" in view:
+            shown["current_node_id"] = view["node"]["id"]
         return view
 
     def _tell(self, one: Happened, command: Command) -> None:

@@ -17,7 +17,7 @@ from producers.kafka import Kafka
 from producers.relay import Relay
 from storage import dead_letter_desk, dead_letters, inbox, positions
 from storage.database import Transaction
-from storage.dead_letter_desk import Kept
+from storage.dead_letter_desk import KeptLetter
 from storage.dead_letters import AccountSession
 from storage.inbox import Claim
 from storage.positions import Partition
@@ -121,7 +121,7 @@ def test_the_machine_finds_that_parked_commands_are_replayed_newest_first(
 ) -> None:
     first_in_queue = dead_letter_desk.first_in_queue
 
-    async def newest_first(tx: Transaction, queue: AccountSession) -> list[Kept]:
+    async def newest_first(tx: Transaction, queue: AccountSession) -> list[KeptLetter]:
         return [*reversed(await first_in_queue(tx, queue))]
 
     monkeypatch.setattr(dead_letter_desk, "first_in_queue", newest_first)

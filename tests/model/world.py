@@ -61,6 +61,7 @@ USERS = [
     a_user(id=FORMER, name="Fay", deleted=True),
     a_user(id=GLOBEX_TECH, name="Gus", account_id=GLOBEX),
 ]
+ACCOUNTS = {ACME, GLOBEX}
 FLOW_VERSIONS = {(ACME, FLOW): 2, (GLOBEX, GLOBEX_FLOW): 1}
 """The newest versions of flows in use; all of them, and all proposals, are `MAIL`."""
 PROPOSALS = {(ACME, PROPOSAL), (GLOBEX, GLOBEX_PROPOSAL)}
@@ -145,7 +146,7 @@ class World:
         if isinstance(command, (Start, MoveTicket)):
             ticket = command.ticket
         elif isinstance(asked_for, Unborn):
-            return Context(now, user, named, limits=LIMITS)
+            return Context(now, user, named, limits=LIMITS, account_known=account_id in ACCOUNTS)
         else:
             ticket = asked_for.origin.ticket
         active = [
@@ -167,6 +168,7 @@ class World:
             new_session_taken=isinstance(command, HandBack)
             and command.new_session_id in self.sessions,
             limits=LIMITS,
+            account_known=account_id in ACCOUNTS,
         )
 
     def _walkable(self, command: Command, session: Session) -> Walkable | None:

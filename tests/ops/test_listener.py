@@ -81,6 +81,14 @@ def test_an_event_loop_that_is_stuck_is_told_all_the_same(health: Health, port: 
     assert json.loads(told)["event_loop_lag_seconds"] > 29
 
 
+def test_the_worst_of_an_event_loop_is_there_for_who_asks_next(health: Health) -> None:
+    """Whoever collects metrics comes by now and then, and a loop that stood still is over it."""
+    health.beat -= 31
+    assert health.latest() > 29
+    health.worst, health.beat = 31.0, time.monotonic()
+    assert [health.latest() > 30, health.latest() < 1] == [True, True]
+
+
 def test_a_worker_that_does_not_poll_is_dead(health: Health, port: int) -> None:
     health.worker = AWorker(polled=61)  # type: ignore[assignment]
     assert get(port, "/livez")[0] == 503

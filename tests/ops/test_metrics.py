@@ -8,7 +8,7 @@ from prometheus_client import generate_latest
 from consumers.apply import Applied, Batch
 from consumers.decode import decode
 from consumers.generating import Served
-from consumers.node_drafts import unavailable
+from consumers.node_drafts import stand_in
 from consumers.records import Source
 from consumers.worker import Standing
 from domain.built_nodes import BuiltNode, NodeKind
@@ -58,8 +58,8 @@ def everything() -> Metrics:
     made.stands(
         Standing({"t.commands.chat": 9}, 90_000, 0.0, waiting=True, consuming=True), now=100.0
     )
-    made.beats(0.25, 1.5)
-    for node in (A_NODE, A_NODE, unavailable("n2")):
+    made.beats(lambda: 0.25, lambda: 1.5)
+    for node in (A_NODE, A_NODE, stand_in("n2")):
         made.served(Served(node, Usage("a-model", 1_000, 50, 240)))
     made.served(Served(A_NODE, None))
     wait = Wait(11, "firstline", 4.5, 12, "psql", "idle in transaction", 60.0)

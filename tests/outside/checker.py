@@ -65,7 +65,7 @@ _TICKETING = {
     "handed_back": "note",
 }
 _NOTIFIED = {"escalated", "renotified", "claimed", "released", "closed", "handed_back"}
-_CAUSED_BY_TICKET = {"ticket_closed", "ticket_deleted", "ticket_reassigned", "ticket_merged"}
+_CAUSED_BY_TICKET = {"ticket_closed", "ticket_deleted", "ticket_merged"}
 Thing = TypeVar("Thing", bound=Hashable)
 _STEP_FIELDS = ("node_id", "question", "option_id", "answer", "note")
 

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.dead_letters import HEADERS_LIMIT, kept_headers, message
+from producers import kafka
+from producers.dead_letters import HEADERS_LIMIT, KEY_LIMIT, kept_headers, message
+from producers.kafka import partition_of
 from producers.topics import DEAD_LETTERS, MESSAGE_LIMIT
 from schemas.commands import VALUE_LIMIT
 from storage.dead_letters import DeadLetterRow
@@ -82,8 +84,8 @@ def test_a_value_that_is_too_large_is_told_by_its_size_and_digest() -> None:
     assert (b"orig_fl_size", b"0") in unpack(made.headers)
 
 
-def test_a_key_is_kept_as_long_as_there_is_room_and_then_told_by_its_size_and_digest() -> None:
-    room = MESSAGE_LIMIT - size(message(a_letter(key=b"")))
+def test_a_long_key_is_told_by_its_size_and_digest() -> None:
+    room = KEY_LIMIT
     kept, left_out = (message(a_letter(key=b"k" * length)) for length in (room, room + 1))
     assert kept.key == b"k" * room
     assert b"fl_key_size" not in told(kept)
@@ -129,3 +131,10 @@ def test_headers_that_just_fit_are_all_kept() -> None:
     headers = [(b"a" * 10, b"v" * (HEADERS_LIMIT // 2 - 12))] * 2
     assert len(kept_headers(headers)) == 2
     assert len(kept_headers([*headers, (b"", None)])) == 2
+
+
+def test_a_long_key_is_not_remembered() -> None:
+    """Sixty thousand of them would fill the memory."""
+    before = kafka._remembered.cache_info().currsize
+    assert partition_of(b"k" * 4_096, 12) == partition_of(b"k" * 4_096, 12)
+    assert kafka._remembered.cache_info().currsize == before

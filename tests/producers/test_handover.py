@@ -56,8 +56,8 @@ def test_a_summary_is_within_its_limit_and_has_the_latest(
 
     assert len(to_json(made)) <= SUMMARY_LIMIT
     assert made == summary(session, walk)
-    assert made["problem"] == shortened(problem or "")
-    assert made["reason"] == shortened(reason or "")
+    whole = (problem or "", reason or "")
+    assert (made["problem"], made["reason"]) in {whole, tuple(map(shortened, whole))}
     told = made["steps"]
     assert isinstance(told, list)
     assert_latest(told, [f"n{number}" for number in range(1, steps + 1)], "node_id")
@@ -83,6 +83,15 @@ def assert_latest(told: list[dict[str, object]], whole: list[object], name: str)
         told = told[1:]
         assert len(told) < len(whole)
     assert [entry[name] for entry in told] == whole[len(whole) - len(told) :]
+
+
+def test_a_long_text_is_whole_where_there_is_room() -> None:
+    long = "x" * 20_000
+    walk = Walk((step_recorded(answer="a" * 4_000, note=long),), to_json([{"t": long}]).decode())
+    made = summary(an_escalated("No mail.", long), walk)
+    assert (made["reason"], made["notes"]) == (long, [{"t": long}])
+    assert made["steps"] == path(walk, 64 * 1024)
+    assert [(one["answer"], one["note"]) for one in path(walk, 64 * 1024)] == [("a" * 4_000, long)]  # type: ignore[index]
 
 
 def test_nothing_is_cut_that_fits() -> None:

@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import typer
 
 from consumers.dead_letter_rules import LetterStays
 from firstline import dead_letters
 from firstline.looking.ask import NothingToShow
 from firstline.settings import Settings
-from storage.dead_letter_desk import Wanted
+from storage.dead_letter_desk import LetterFilter
 from tests.consumers.desk import Desk, a_desk
 from tests.consumers.wire import new_id
 from tests.program.running import run_all
@@ -126,7 +127,7 @@ async def test_letters_are_replayed_by_a_filter_no_faster_than_asked(
     begun = time.monotonic()
     rate = dead_letters.per_second("10/s")
 
-    stays = await dead_letters.replay(database_url, Settings(), Wanted(), EVE, rate)
+    stays = await dead_letters.replay(database_url, Settings(), LetterFilter(), EVE, rate)
 
     assert stays
     first, second = capsys.readouterr().out.splitlines()
@@ -135,7 +136,7 @@ async def test_letters_are_replayed_by_a_filter_no_faster_than_asked(
     assert time.monotonic() - begun > 0.3
     assert await open_letters(desk) == [unreadable]
     assert not await dead_letters.replay(
-        database_url, Settings(), Wanted(reason="poison"), EVE, None
+        database_url, Settings(), LetterFilter(reason="poison"), EVE, None
     )
     assert capsys.readouterr().out == "there is none\n"
 
@@ -187,7 +188,8 @@ async def test_what_is_no_file_and_no_id_is_said(desk: Desk, database_url: str) 
         await dead_letters.edit(database_url, Settings(), poison, Path("/nowhere"), EVE)
     for bad in ("7", new_id().upper()):
         with pytest.raises(NothingToShow, match="is no id"):
-            await dead_letters.replay(database_url, Settings(), [bad], EVE, None)
+            await dead_letters.replay(database_url, Settings(), [poison, bad], EVE, None)
+    assert poison in await open_letters(desk)
 
 
 @pytest.mark.parametrize(("text", "rate"), [("50/s", 50), ("0.5", 0.5), ("10", 10)])
@@ -197,7 +199,7 @@ def test_a_rate_is_a_number_a_second(text: str, rate: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "0/s", "fast", "-1/s", "5/m"])
 def test_what_is_no_rate_is_refused(text: str) -> None:
-    with pytest.raises(LetterStays, match="is no rate"):
+    with pytest.raises(typer.BadParameter, match="is no rate"):
         dead_letters.per_second(text)
 
 

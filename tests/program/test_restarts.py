@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from firstline.servers import Kafka, Postgres, find_kafka, find_postgres
+from firstline.servers import KafkaServer, Postgres, find_kafka, find_postgres
 from firstline.servers.ladder import fresh_folder
 from tests.outside.checker import check
 from tests.outside.client import Client
@@ -20,10 +20,10 @@ pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(scope="module")
-def own_servers() -> Iterator[tuple[Kafka, Postgres]]:
+def own_servers() -> Iterator[tuple[KafkaServer, Postgres]]:
     """A Kafka and a Postgres that may be stopped."""
     with fresh_folder() as folder:
-        kafka = Kafka(folder / "kafka", distribution=find_kafka(os.environ))
+        kafka = KafkaServer(folder / "kafka", distribution=find_kafka(os.environ))
         postgres = Postgres(folder / "postgres", binaries=find_postgres(os.environ))
         try:
             kafka.launch()
@@ -37,7 +37,7 @@ def own_servers() -> Iterator[tuple[Kafka, Postgres]]:
 
 @pytest.fixture(scope="module")
 def own_installation(
-    own_servers: tuple[Kafka, Postgres], tmp_path_factory: pytest.TempPathFactory
+    own_servers: tuple[KafkaServer, Postgres], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
     kafka, postgres = own_servers
     folder = tmp_path_factory.mktemp("restarts")
@@ -46,7 +46,7 @@ def own_installation(
 
 
 def test_a_worker_goes_on_by_itself_when_servers_come_back(
-    own_servers: tuple[Kafka, Postgres], own_installation: Installation
+    own_servers: tuple[KafkaServer, Postgres], own_installation: Installation
 ) -> None:
     kafka, postgres = own_servers
     client = Client(own_installation.kafka_bootstrap, own_installation.prefix)

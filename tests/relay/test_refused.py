@@ -11,6 +11,7 @@ from firstline.topics import create_topics
 from producers import leadership
 from producers.leadership import relay_forever
 from producers.relay import Relay, Signals, lead
+from storage import backoff
 from storage.database import begin
 from storage.outbox import Message
 from tests.relay.house import PARTITIONS, SMALL_INTENTS, House
@@ -113,7 +114,7 @@ async def relay_all(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
         await lead(*where, **how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(leadership, "_LONGEST_PAUSE", 0.05)
+        patch.setattr(backoff, "LONGEST_SECONDS", 0.05)
         patch.setattr(leadership, "lead", lead_again)
         patch.setattr(Relay, "relay_once", stop_when_idle)
         await relay_forever(house.database_url, house.engine, house.kafka, SMALL_INTENTS, signals)

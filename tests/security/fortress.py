@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 from psycopg import sql
 from sqlalchemy import make_url
 
-from firstline.servers import Kafka, Postgres, find_kafka, find_postgres
+from firstline.servers import KafkaServer, Postgres, find_kafka, find_postgres
 from firstline.servers.ladder import fresh_folder
 from firstline.servers.process import free_port
 
@@ -42,7 +42,7 @@ class Fortress:
     """Where its doors are, and the keys to them. ``inside`` is for who administers Kafka."""
 
     folder: Path
-    kafka: Kafka
+    kafka: KafkaServer
     postgres: Postgres
     login: str
     open_login: str
@@ -112,7 +112,7 @@ def fortress(environ: Mapping[str, str]) -> Iterator[Fortress]:
         distribution = find_kafka(environ)
         ports = dict.fromkeys(("BROKER", "LOGIN", "OPEN", "CERTS", "CONTROLLER"), 0)
         ports |= {name: free_port() for name in ports}
-        kafka = Kafka(
+        kafka = KafkaServer(
             folder / "kafka",
             distribution=distribution,
             port=ports["BROKER"],

@@ -12,7 +12,7 @@ from firstline.looking import ask
 from firstline.migrate import migrate
 from firstline.reporting.figures import figures
 from producers.topics import ALL
-from storage.dead_letter_desk import Wanted
+from storage.dead_letter_desk import LetterFilter
 from storage.tables import metadata
 from tests.builders import ACME
 from tests.security.fortress import Fortress
@@ -234,7 +234,7 @@ async def test_the_operator_may_do_nothing_else(installation: Installation, stat
 
 async def test_the_operator_looks_at_dead_letters(installation: Installation) -> None:
     url = installation.database_url("olga")
-    await ask.dead_letters(url, Wanted(), 10)
+    await ask.dead_letters(url, LetterFilter(), 10)
     with pytest.raises(ask.NothingToShow):
         await ask.dead_letter(url, ACME)
 

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from firstline.servers import (
-    Kafka,
+    KafkaServer,
     NoServers,
     Postgres,
     PostgresBinaries,
@@ -78,7 +78,7 @@ async def test_postgres_settings_are_ours_unless_they_are_overridden(folder: Pat
 
 
 def test_a_killed_kafka_keeps_what_was_acknowledged(folder: Path) -> None:
-    kafka = Kafka(
+    kafka = KafkaServer(
         folder / "kafka",
         distribution=find_kafka(os.environ),
         settings={"broker.session.timeout.ms": "1000", "broker.heartbeat.interval.ms": "200"},
@@ -104,7 +104,9 @@ def test_a_killed_kafka_keeps_what_was_acknowledged(folder: Path) -> None:
 def test_a_kafka_whose_port_is_taken_shows_the_end_of_its_log(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        kafka = Kafka(folder / "kafka", distribution=find_kafka(os.environ), controller_port=port)
+        kafka = KafkaServer(
+            folder / "kafka", distribution=find_kafka(os.environ), controller_port=port
+        )
 
         with pytest.raises(NoServers, match=r"(?s)^Kafka ended while .*Address already in use"):
             kafka.start()

@@ -11,7 +11,7 @@ from firstline.program import run_worker
 from firstline.servers import Servers, given
 from firstline.settings import Settings
 from storage.database import connect
-from storage.retention import Kept
+from storage.retention import Retention
 
 KEPT_SECONDS = 15
 _PRUNE_SECONDS = 1.0
@@ -20,7 +20,7 @@ _PRUNE_SECONDS = 1.0
 async def run(servers: Servers, settings: Settings) -> None:
     """Work until SIGTERM, and prune beside it."""
     time = timedelta(seconds=KEPT_SECONDS)
-    kept = Kept(commands=time, walks=time, audit=time, dead_letters=time)
+    kept = Retention(commands=time, walks=time, audit=time, dead_letters=time)
     engine = connect(servers.database_url, pool_size=1)
     stop = asyncio.Event()
     pruning = asyncio.ensure_future(prune_forever(engine, stop, _PRUNE_SECONDS, kept))

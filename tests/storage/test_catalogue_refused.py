@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from firstline.catalogue_file import _parse_yaml
 from firstline.load import CatalogueError, read_file
 from schemas.catalogue import RECIPIENT_LIMIT
 from tests.storage.catalogue_files import (
@@ -150,6 +151,15 @@ async def test_a_category_has_no_more_recipients_than_a_notification_can_name(de
     await desk.load(users=[people[0] | {"deleted_at": "2026-01-01T00:00:00Z"}])
     await desk.load(recipients=[*told[-1:], recipient(reason_category="email")], users=[user()])
     assert await desk.refuse(users=people[:1]) == [problem]
+
+
+# -- files that can be read --------------------------------------------------------------------
+
+
+def test_words_of_yaml_are_text_unless_they_are_true_or_false() -> None:
+    """An answer is ``Yes`` more often than anything else."""
+    read = _parse_yaml("{words: [Yes, no, On, off, y, true, False]}")
+    assert read == {"words": ["Yes", "no", "On", "off", "y", True, False]}
 
 
 # -- files that cannot be read ---------------------------------------------------------------

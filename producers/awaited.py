@@ -25,7 +25,7 @@ class _Asked:
     answers: list["asyncio.Future[Reply]"] = field(default_factory=list)
 
 
-class Waiting:
+class AwaitedReplies:
     """Commands under way, by session and id.
 
     By session first, because that is a reply's key: what nobody here asked is not even parsed.
