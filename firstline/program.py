@@ -18,13 +18,14 @@ from consumers.upkeep import prune_forever
 from consumers.worker import Worker, WorkerSettings
 from domain.context import Limits
 from firstline.check import preconditions
-from firstline.health import SILENCE_SECONDS, Health, watch
+from firstline.health import SILENCE_SECONDS, Health
 from firstline.lifetime import Lifetime, lasting, lifetime, tell_ready
 from firstline.listener import application, listening
 from firstline.metrics import Metrics
 from firstline.servers import Servers
 from firstline.settings import Settings
 from firstline.tracing import exporting, span_middleware
+from firstline.watching import watch
 from integrations.generators import generator
 from producers.leadership import relay_forever
 from producers.relay import RelaySettings, Signals, Tally

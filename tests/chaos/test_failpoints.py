@@ -58,8 +58,12 @@ def test_a_point_in_copy_is_reached_when_the_first_row_is_asked_for() -> None:
         next(rows)
 
 
-async def test_nothing_is_reached_after_sending_where_nothing_is_armed() -> None:
+def test_nothing_is_reached_after_sending_where_nothing_is_armed() -> None:
+    """Else it would ask for the event loop, and here is none."""
     reach_once_sent("apply: commit sent")
+    arm("apply: commit sent=error")
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        reach_once_sent("apply: commit sent")
 
 
 @pytest.mark.parametrize(

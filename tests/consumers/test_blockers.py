@@ -309,7 +309,13 @@ async def test_a_slot_whose_worker_died_a_moment_ago_is_waited_for(
     """Postgres may notice a death when the next one is there already, in the slot above."""
     ghost = await take_slot(database_url, "t.")
     taking = asyncio.ensure_future(take_slot(database_url, "t."))
-    await asyncio.sleep(0.2)
+    held = (
+        "select count(*) from pg_locks where locktype = 'advisory' and granted"
+        " and database = (select oid from pg_database where datname = current_database())"
+    )
+    async with asyncio.timeout(10):
+        while await desk.connection.fetchval(held) < 2:
+            pass
     await end_leases(desk)
     slot = await taking
     assert (slot.number, slot.unclean) == (0, True)

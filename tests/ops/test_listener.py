@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import pytest
 
 from consumers.worker import Standing
-from firstline.health import Health, watch
+from firstline.health import Health
 from firstline.listener import CannotListen, application, listening
 from firstline.metrics import Metrics
+from firstline.watching import watch
 from producers.relay import Tally
 from storage.database import connect
 
@@ -84,9 +85,9 @@ def test_an_event_loop_that_is_stuck_is_told_all_the_same(health: Health, port: 
 def test_the_worst_of_an_event_loop_is_there_for_who_asks_next(health: Health) -> None:
     """Whoever collects metrics comes by now and then, and a loop that stood still is over it."""
     health.beat -= 31
-    assert health.latest() > 29
+    assert health.worst_since_asked() > 29
     health.worst, health.beat = 31.0, time.monotonic()
-    assert [health.latest() > 30, health.latest() < 1] == [True, True]
+    assert [health.worst_since_asked() > 30, health.worst_since_asked() < 1] == [True, True]
 
 
 def test_a_worker_that_does_not_poll_is_dead(health: Health, port: int) -> None:

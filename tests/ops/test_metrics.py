@@ -12,8 +12,8 @@ from consumers.node_drafts import stand_in
 from consumers.records import Source
 from consumers.worker import Standing
 from domain.built_nodes import BuiltNode, NodeKind
-from firstline.health import OutboxAge
 from firstline.metrics import Metrics
+from firstline.watching import OutboxAge
 from integrations.generator import Usage
 from producers.relay import Tally
 from storage.vitals import Table, Vitals, Wait

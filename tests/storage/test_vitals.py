@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from firstline.health import asked, tell_who_waits
+from firstline.watching import asked, tell_who_waits
 from storage.database import begin, connect
 from storage.vitals import Vitals, Wait, vitals, waits
 from tests.builders import ACME, COMMAND, SESSION
