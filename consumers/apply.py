@@ -75,8 +75,7 @@ async def apply_batch(engine: AsyncEngine, batch: Batch, now: datetime, limits: 
         took.step("lock")
         reach("apply: locked")
         folded = fold(facts, known, items, now, limits)
-        folded.asked = take_in_again(facts, folded)
-        folded.asked += await follow_news(tx, facts, items, now)
+        folded.asked = await follow_news(tx, facts, folded, items, now)
         took.step("fold")
         await save(tx, folded, facts, now)
         took.step("save")
@@ -124,12 +123,13 @@ async def lock(tx: Transaction, items: Sequence[Item]) -> Facts:
 
 
 async def follow_news(
-    tx: Transaction, facts: Facts, items: Sequence[Item], now: datetime
+    tx: Transaction, facts: Facts, folded: Folded, items: Sequence[Item], now: datetime
 ) -> list[Message]:
-    """Take in the news of tickets, and return the commands that they ask for."""
+    """Take in the news of tickets; return the commands that they ask for, or did before."""
+    asked = take_in_again(facts, folded)
     told = [(item.news, trace_of(item.record.headers)) for item in items if isinstance(item, Heard)]
     if not told:
-        return []
+        return asked
     names = {
         (news.account_id, news.provider, news.event_id)
         for news, _ in told
@@ -137,7 +137,7 @@ async def follow_news(
     }
     before = await ticket_events.heard(tx, names)
     await ticket_events.save(tx, names - before, now)
-    return follow(facts, told, before)
+    return asked + follow(facts, told, before)
 
 
 def _looked_at(items: Sequence[Item]) -> set[str]:

@@ -126,12 +126,12 @@ class Generating:
         return None
 
     async def take_place(self) -> None:
-        """Free what those have granted who had this place before, and died in it."""
+        """Free what those have claimed who had this place before, and died in it."""
         async with begin(self._engine) as tx:
             await node_results.let_go(tx, self._holder)
 
     async def let_go(self) -> None:
-        """Free what this one has granted, and nobody who may have its place by now."""
+        """Free what this one has claimed, and nobody who may have its place by now."""
         async with begin(self._engine) as tx:
             await node_results.let_go(tx, self._life)
 

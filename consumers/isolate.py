@@ -30,6 +30,10 @@ class TryLater(Exception):
     """A server is away, or a race does not end. Nothing is skipped: try the rest again later."""
 
 
+class TookTooLong(TryLater):
+    """Postgres gave a statement up for its time: try the batch in halves, which take less."""
+
+
 class DeploymentWrong(Exception):
     """The database is not what this version needs. The worker stops; an operator migrates."""
 
@@ -60,7 +64,8 @@ class Applier:
     async def apply(self, batch: Batch, now: datetime) -> Applied:
         """Apply a batch; isolate what cannot be applied for a reason of its own.
 
-        Raises `TryLater` (try the same batch again: the positions know how far it came),
+        Raises `TryLater` (try the same batch again: the positions know how far it came), of it
+        `TookTooLong` (try its halves),
         `DeploymentWrong`, `TooMuchPoison`, `Defect`, and `PositionBehind`.
         """
         error: Exception
@@ -75,7 +80,7 @@ class Applier:
                 error = caught
             match classify(error):
                 case Fault.WAIT if took_too_long(error) and len(batch.items) > 1:
-                    break
+                    raise TookTooLong(describe(error)) from error
                 case Fault.WAIT:
                     raise TryLater(describe(error)) from error
                 case Fault.STOP:

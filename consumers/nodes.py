@@ -198,6 +198,11 @@ class _Rebalances(Seeking):
         for partition in revoked:
             self._window.forget(partition)
 
+    async def on_cut(self, partition: TopicPartition, position: int) -> None:
+        """Read all of it; offsets of the log before are nobody's any more."""
+        self._window.forget(partition)
+        await super().on_cut(partition, position)
+
     async def seek(self, consumer: RawConsumer, assigned: set[TopicPartition]) -> None:
         """Seek, so that the consumer knows how far it has read of each."""
         offsets = {one: await self._next_offset(consumer, one) for one in assigned}

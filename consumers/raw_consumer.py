@@ -39,6 +39,7 @@ _PARTITION_BYTES = 2 * 1024 * 1024
 _FETCH_BYTES = 32 * 1024 * 1024
 _DAMAGED_SECONDS = 30.0
 _LEADERLESS_SECONDS = 0.1
+_SECOND_LOOK_SECONDS = 1.0
 
 
 class Covered(NamedTuple):
@@ -129,7 +130,11 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                 raise
             fetched = await self._fetch_replacing(offsets, max_records)
         if course == self.course:
-            await self._leave_what_was_cut(fetched)
+            try:
+                await self._leave_what_was_cut(fetched)
+            except Exception:
+                self._go_back()
+                raise
         # From here to the return nothing awaits, so no seek can come between.
         if course != self.course:
             # One came before: some of the records are from where reading was then.
@@ -143,6 +148,16 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
             spans[Partition(partition.topic, partition.partition)] = range(start, end)
         self.covered = Covered(spans, self.course)
         return fetched
+
+    async def surely_ends_at(self, partition: TopicPartition) -> int:
+        """Where the partition ends, asked once more of whoever leads it after a moment.
+
+        A leader that was deposed while it stood still does not know so at first.
+        """
+        self._client.force_metadata_update()
+        await asyncio.sleep(_SECOND_LOOK_SECONDS)
+        end: int = (await self.end_offsets([partition]))[partition]
+        return end
 
     async def topic_ids(self, names: Collection[str]) -> dict[str, str]:
         """Kafka's own ids of the topics, as far as it tells them: `consumers.topic_ids`."""
@@ -169,6 +184,10 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
             if state.lso is not None and state.has_valid_position:
                 told[partition] = max(0, state.lso - state.position)
         return told
+
+    def damaged(self) -> int:
+        """How many of those offsets nobody can read, as the log is damaged there."""
+        return sum(offsets for one, offsets in self.behind().items() if one in self._damaged)
 
     def answered_seconds_ago(self) -> float:
         """How long ago a broker last answered what is to be read; 0 where none was asked yet."""
@@ -211,8 +230,13 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                 del fetched[partition]
                 self._unsought.add(partition)
                 self.pause(partition)
-                if self.on_cut is not None:
-                    await self.on_cut(partition, offset)
+                try:
+                    if self.on_cut is not None:
+                        await self.on_cut(partition, offset)
+                except Exception:
+                    self._unsought.discard(partition)
+                    self.resume(*({partition} & self.assignment()))
+                    raise
 
     def _look_at_damaged_again(self) -> None:
         """Read on where the log was found to be damaged some time ago: it may be mended."""

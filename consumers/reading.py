@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TypeVar
 
 import structlog
 from aiokafka import TopicPartition
@@ -20,6 +21,8 @@ from storage.positions import Partition
 _log = structlog.get_logger()
 
 _DRAIN_SECONDS = 20.0
+Done = TypeVar("Done")
+
 _PASSING = frozenset({Fault.AGAIN, Fault.WAIT})
 
 
@@ -81,7 +84,9 @@ async def seek_to_positions(
         ours = _ours(partition)
         position = opened[ours]
         if position > ends[partition]:
-            raise await _cut(engine, ours, position, ends[partition])
+            end = await consumer.surely_ends_at(partition)
+            if position > end:
+                raise await _cut(engine, ours, position, end)
         # Not where it stands now: it may have moved since, by what another worker applied.
         if known.get(ours, position) < oldest[partition]:
             _log.error(
@@ -124,15 +129,26 @@ class Rebalances(Seeking):
 
     async def on_cut(self, partition: TopicPartition, position: int) -> None:
         """Fail: what is sent from now on would be taken for applied."""
+
+        async def note() -> PositionBeyondEnd:
+            end = (await self.at_work().end_offsets([partition]))[partition]
+            return await _cut(self._engine, _ours(partition), position, min(end, position))
+
         try:
-            ends = await self.at_work().end_offsets([partition])
-            end = min(ends[partition], position)
-            self.fail(await _cut(self._engine, _ours(partition), position, end))
-        except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be skipped
+            self.fail(await self._however_long("a cut log not noted yet", note))
+        except Exception as error:  # noqa: BLE001 - handed on
             self.fail(error)
 
     async def seek(self, consumer: RawConsumer, assigned: set[TopicPartition]) -> None:
-        """Seek to the positions of those that are still assigned, however long servers are away.
+        """Seek to the positions of those that are still assigned, however long servers are away."""
+
+        async def seek() -> dict[TopicPartition, int]:
+            return await seek_to_positions(self._engine, consumer, assigned & consumer.assignment())
+
+        self._sought(await self._however_long("positions not read yet", seek))
+
+    async def _however_long(self, waits: str, work: Callable[[], Awaitable[Done]]) -> Done:
+        """Do it, and again while servers are away.
 
         No batch runs meanwhile that would end a stopped process which holds a lock: this does it.
         """
@@ -140,20 +156,13 @@ class Rebalances(Seeking):
         while True:
             try:
                 async with watched(self._database_url):
-                    sought = await seek_to_positions(
-                        self._engine, consumer, assigned & consumer.assignment()
-                    )
-            except (AnotherTopic, PositionBeyondEnd):
-                raise
+                    return await work()
             except Exception as error:
                 if not isinstance(error, KafkaError) and classify(error) not in _PASSING:
                     raise
                 pause = next(pauses)
-                _log.warning("positions not read yet", error=describe(error), seconds=pause)
+                _log.warning(waits, error=describe(error), seconds=pause)
                 await asyncio.sleep(pause)
-            else:
-                self._sought(sought)
-                return
 
 
 async def _cut(

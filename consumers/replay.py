@@ -58,7 +58,7 @@ async def carry_out(
     known = await inbox.known(tx, list(filter(None, map(_command_id, items))))
     facts = await lock(tx, items)
     folded = fold(facts, Known(known, frozenset(), replay=parked), items, now, limits)
-    folded.asked = await follow_news(tx, facts, items, now)
+    folded.asked = await follow_news(tx, facts, folded, items, now)
     await save(tx, folded, facts, now)
     messages = outgoing(folded, facts)
     await outbox.stage(tx, messages, MESSAGE_LIMIT)

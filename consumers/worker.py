@@ -20,7 +20,7 @@ from aiokafka import TopicPartition
 from consumers.apply import Applied, Batch
 from consumers.batching import CONSUMED, Batching
 from consumers.caution import careful_slices
-from consumers.isolate import Applier, TryLater
+from consumers.isolate import Applier, TookTooLong, TryLater, halves
 from consumers.lanes import Lanes, Read
 from consumers.raw_consumer import RawConsumer
 from consumers.raw_messages import Membership, connect, raw_broker, subscribe
@@ -72,7 +72,8 @@ class Standing:
     ``lag`` counts by topic what it is assigned and has not applied. ``oldest_ms`` is when Kafka
     took the oldest record at hand, in milliseconds since 1970. ``applied_at`` is when it last
     applied anything, by the monotonic clock. It is ``waiting`` while a server is away: Postgres
-    for the batch at hand, or Kafka where there is none.
+    for the batch at hand, or Kafka where there is none. ``damaged`` counts what of the lag nobody
+    can read.
     """
 
     lag: Mapping[str, int]
@@ -80,6 +81,7 @@ class Standing:
     applied_at: float
     waiting: bool
     consuming: bool
+    damaged: int = 0
 
 
 class Worker:
@@ -185,6 +187,7 @@ class Worker:
             self._applied_at,
             waiting=self._waiting > 0 or away,
             consuming=self._rebalances.assigned.is_set() and not self._stopping,
+            damaged=0 if consumer is None else consumer.damaged(),
         )
 
     @property
@@ -257,6 +260,11 @@ class Worker:
                 _log.warning("reading starts again at the positions", why=str(error))
                 await self._rebalances.seek(self.consumer, self.consumer.assignment())
                 return False
+            except TookTooLong as error:
+                _log.warning("batch is applied in halves", why=str(error))
+                await self._wait_and_poll(next(pauses))
+                first, second = halves(batch)
+                return await self._apply(first) and await self._apply(second)
             except TryLater as error:
                 pause = next(pauses)
                 _log.warning("batch waits", why=str(error), seconds=pause)

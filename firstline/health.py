@@ -64,8 +64,11 @@ class Health:
         return time.monotonic() - self.applied_at
 
     def note(self, standing: Standing) -> None:
-        """Take in how the worker stands; having nothing to apply is no standstill."""
-        self.behind = sum(standing.lag.values())
+        """Take in how the worker stands; having nothing to apply is no standstill.
+
+        Nor is a damaged log, which no new process could read either.
+        """
+        self.behind = sum(standing.lag.values()) - standing.damaged
         self.applied_at = (
             max(self.applied_at, standing.applied_at) if self.behind else time.monotonic()
         )

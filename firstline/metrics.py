@@ -107,7 +107,7 @@ class Metrics:
             "firstline_polled_seconds_ago", "Since Kafka was last polled.", registry=made
         )
         self._waiting = Gauge(
-            "firstline_waiting", "Whether a batch waits for a server that is away.", registry=made
+            "firstline_waiting", "Whether a server is away that the worker needs.", registry=made
         )
         self._loop_lag = Gauge(
             "firstline_event_loop_lag_seconds", "How late the event loop is.", registry=made

@@ -27,13 +27,15 @@ def summary(session: Escalated, walk: Walk) -> dict[str, object]:
     notes: list[object] = json.loads(walk.notes or "[]")
     made: dict[str, object] = {
         "problem": session.origin.problem_text or "",
-        "steps": [_step(step) for step in walk.steps],
+        "steps": [],
         "notes": notes,
         "reason": session.reason or "",
         "reason_category": session.reason_category,
     }
-    if len(to_json(made)) <= SUMMARY_LIMIT:
-        return made
+    if _characters(walk) <= SUMMARY_LIMIT:
+        made["steps"] = [_step(step) for step in walk.steps]
+        if len(to_json(made)) <= SUMMARY_LIMIT:
+            return made
     made |= {
         "problem": shortened(session.origin.problem_text or ""),
         "steps": [],
@@ -49,10 +51,19 @@ def path(walk: Walk, limit: int) -> list[object]:
 
     Where they do not fit, long texts are cut, and the latest stay.
     """
-    whole: list[object] = [_step(step) for step in walk.steps]
-    if len(to_json(whole)) <= limit:
-        return whole
+    if _characters(walk) <= limit:
+        whole: list[object] = [_step(step) for step in walk.steps]
+        if len(to_json(whole)) <= limit:
+            return whole
     return _latest([_cut(step) for step in walk.steps], limit)
+
+
+def _characters(walk: Walk) -> int:
+    """How long the texts of the steps are: their JSON has as many bytes or more.
+
+    To write a long walk only to see that it does not fit takes a quarter of a second.
+    """
+    return sum(len(step.question) + len(step.answer) + len(step.note or "") for step in walk.steps)
 
 
 def shortened(text: str) -> str:

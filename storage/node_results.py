@@ -110,7 +110,7 @@ async def store(tx: Transaction, request_id: str, claim_id: str, node: BuiltNode
     return bool(rows)
 
 
-async def add_usage(tx: Transaction, request_id: str, claimed: Granted, spent: Spent) -> None:
+async def add_usage(tx: Transaction, request_id: str, granted: Granted, spent: Spent) -> None:
     """Write what a claim's call used, once, where the account still exists."""
     await tx.execute(
         """
@@ -121,9 +121,9 @@ async def add_usage(tx: Transaction, request_id: str, claimed: Granted, spent: S
         select $1, $2, id, $4, $5, $6, $7, now() from accounts where id = $3
         on conflict (claim_id) do nothing
         """,
-        claimed.claim_id,
+        granted.claim_id,
         request_id,
-        claimed.account_id,
+        granted.account_id,
         spent.model,
         spent.input_tokens,
         spent.output_tokens,

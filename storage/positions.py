@@ -160,11 +160,14 @@ async def of_other_topics(
 
 
 async def note_cut(tx: Transaction, partition: Partition, end: int) -> None:
-    """Remember that the partition was found to end before its position."""
+    """Remember that the partition was found to end before what was read of it.
+
+    What was applied of it may end before that.
+    """
     await tx.execute(
         """
-        update positions set cut_to = $3
-        where topic = $1 and partition = $2 and next_offset >= $3 and cut_to is null
+        update positions set cut_to = least($3, next_offset)
+        where topic = $1 and partition = $2 and cut_to is null
         """,
         partition.topic,
         partition.number,

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from consumers.topic_ids import topic_ids
 from firstline.check.findings import Finding, note, ok, warning, wrong
 from producers.kafka import Kafka
 from producers.topics import ALL
@@ -20,8 +21,9 @@ async def positions(
     connection: asyncpg.Connection, kafka: Kafka, partitions: Mapping[str, int]
 ) -> list[Finding]:
     """Compare the database's positions with what Kafka has; ``partitions`` is a count a topic."""
-    known, oldest, ends = await _with_bounds(connection, kafka, partitions)
+    known, oldest, ends, ids = await _with_bounds(connection, kafka, partitions)
     findings = [_cut(*row) for row in await _cuts(connection, kafka.prefix)]
+    findings += [_another(topic) for topic in await _others(connection, ids)]
     findings += [
         finding
         for partition, offset in known.items()
@@ -77,8 +79,8 @@ def _position(
 
 async def _with_bounds(
     connection: asyncpg.Connection, kafka: Kafka, partitions: Mapping[str, int]
-) -> tuple[Offsets, Offsets, Offsets]:
-    """The positions, and where the partitions begin and end that have any.
+) -> tuple[Offsets, Offsets, Offsets, dict[str, str]]:
+    """The positions, where the partitions begin and end that have any, and the topics' ids.
 
     Positions are read between the two, and none of the three ever goes back. So a position below a
     beginning that was read before it has missed records, whatever retention deletes meanwhile; and
@@ -98,7 +100,8 @@ async def _with_bounds(
         await consumer.start()
         oldest = await consumer.beginning_offsets(there)
         known = await _positions(connection, kafka, partitions)
-        return known, oldest, await consumer.end_offsets(there)
+        ends = await consumer.end_offsets(there)
+        return known, oldest, ends, await topic_ids(consumer._client, applied)  # noqa: SLF001
     finally:
         await consumer.stop()
 
@@ -138,6 +141,29 @@ def _cut(topic: str, number: int, end: int) -> Finding:
         f"was beyond the end when the partition ended at {end}: no worker reads it",
         "if the topic was created anew, or its log was cut, delete its rows from the table"
         " positions; what was applied before is answered again, and not done again",
+    )
+
+
+async def _others(connection: asyncpg.Connection, topic_ids: Mapping[str, str]) -> Sequence[str]:
+    """Topics whose positions are of other ones of the same name."""
+    rows = await connection.fetch(
+        """
+        select distinct p.topic
+        from positions p join unnest($1::text[], $2::uuid[]) as s(topic, id) on s.topic = p.topic
+        where p.topic_id <> s.id order by p.topic
+        """,
+        list(topic_ids),
+        list(topic_ids.values()),
+    )
+    return [topic for (topic,) in rows]
+
+
+def _another(topic: str) -> Finding:
+    return wrong(
+        f"positions of {topic}",
+        "are of another topic of this name: it was created anew, or this is another cluster",
+        "look at FIRSTLINE_KAFKA_BOOTSTRAP and FIRSTLINE_TOPIC_PREFIX; where the topic really is"
+        " new, delete its rows from the table positions",
     )
 
 

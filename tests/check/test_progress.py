@@ -36,6 +36,23 @@ async def test_a_position_beyond_the_end_is_wrong(installation: Installation) ->
     assert "commands.chat/1: is 7, and the partition ends at 0" in found
 
 
+async def test_positions_of_a_topic_that_was_made_anew_are_wrong(
+    installation: Installation,
+) -> None:
+    await _position(installation, "commands.chat", 1, 0)
+    await _execute(installation, "update positions set topic_id = gen_random_uuid()")
+    found = await installation.wrong()
+    assert "commands.chat: are of another topic of this name" in found
+
+
+async def test_a_log_that_a_worker_found_cut_is_wrong(installation: Installation) -> None:
+    await _position(installation, "commands.chat", 1, 0)
+    await _execute(installation, "update positions set cut_to = 0")
+    assert "commands.chat/1: was beyond the end when the partition ended at 0" in (
+        await installation.wrong()
+    )
+
+
 async def test_a_position_of_a_partition_that_is_not_there_is_wrong(
     installation: Installation,
 ) -> None:

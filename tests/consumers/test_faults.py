@@ -10,9 +10,11 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from consumers.isolate import Applier, DeploymentWrong, TryLater
+from consumers.isolate import Applier, DeploymentWrong, TookTooLong, TryLater
+from consumers.worker import Worker, WorkerSettings
 from domain.context import Limits
 from firstline.errors import explain
+from producers.kafka import Kafka
 from storage.database import APPLICATION_NAME, begin, connect
 from storage.faults import Fault, classify, describe
 from tests.builders import ACME, FLOW, NOW, TECH, an_id
@@ -416,10 +418,10 @@ async def _answers(
 # -- what takes too long ----------------------------------------------------------------------
 
 
-async def test_a_batch_that_takes_a_statement_too_long_is_applied_in_parts(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+async def test_a_batch_that_takes_a_statement_too_long_is_applied_in_halves(
+    desk: Desk, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As many intakes at once do, each of which is quick. Alone, it waits like any other."""
+    """As many intakes at once do, each of which is quick. In between, Kafka is polled."""
 
     async def search(_: object, problems: Collection[object]) -> dict[object, tuple[()]]:
         if len(problems) > 2:
@@ -427,20 +429,37 @@ async def test_a_batch_that_takes_a_statement_too_long_is_applied_in_parts(
         return dict.fromkeys(problems, ())
 
     monkeypatch.setattr("storage.search.find", search)
+    worker = Worker(
+        Kafka("127.0.0.1:1", "t."), database_url, Applier(desk.engine, Limits()), WorkerSettings()
+    )
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(worker, "_wait_and_poll", wait)
     sent = [
         command("intake", command_id=new_id(), session_id=new_id(), ticket_id=f"T-{n}",
                 problem_text=f"Number {n}")
         for n in range(7)
     ]  # fmt: skip
-    await desk.apply(*sent)
-    assert await desk.answers() == [(one["command_id"], "aborted_no_kb") for one in sent]
 
+    assert await worker._apply(desk.batch(*sent))
+
+    assert await desk.answers() == [(one["command_id"], "aborted_no_kb") for one in sent]
+    assert len(waits) == 3
+
+
+async def test_one_command_that_takes_a_statement_too_long_is_tried_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def never(*_: object) -> None:
         raise asyncpg.QueryCanceledError
 
     monkeypatch.setattr("storage.search.find", never)
-    with pytest.raises(TryLater):
+    with pytest.raises(TryLater) as told:
         await desk.apply(command("intake", command_id=new_id(), session_id=new_id()))
+    assert not isinstance(told.value, TookTooLong)
 
 
 async def test_a_server_that_is_gone_without_a_word_is_not_waited_for_longer_than_it_may_take(

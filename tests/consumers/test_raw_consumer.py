@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from itertools import pairwise
 from typing import Any
 
@@ -367,3 +367,37 @@ async def test_a_log_that_ends_before_where_reading_went_on_is_not_read(
             while not (fetched := await consumer.getmany(timeout_ms=100)):
                 pass
     assert [one.offset for one in fetched[partition]] == [18, 19]
+
+
+async def test_a_log_that_could_not_be_told_of_takes_nothing_from_the_others(
+    producer: AIOKafkaProducer, topic: str, servers: Servers
+) -> None:
+    """It is told of again, and what was fetched of the others comes again."""
+    cut, other = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    await send(producer, topic, 0, [Raw(b"cut")])
+    await send(producer, topic, 1, [Raw(mark) for mark in marks(*range(3))])
+    tries: list[TopicPartition] = []
+
+    async def on_cut(partition: TopicPartition, _: int) -> None:
+        tries.append(partition)
+        if len(tries) == 1:
+            raise TimeoutError
+
+    async with RawConsumer(
+        bootstrap_servers=servers.kafka_bootstrap,
+        group_id=None,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+    ) as consumer:
+        consumer.on_cut = on_cut
+        consumer.assign([cut, other])
+        consumer.seek(cut, 50)
+        consumer.seek(other, 0)
+        read: list[Any] = []
+        async with asyncio.timeout(20):
+            while len(tries) < 2 or len(read) < 3:
+                with suppress(TimeoutError):
+                    read += (await consumer.getmany(timeout_ms=100)).get(other, [])
+    assert tries == [cut, cut]
+    assert [one.value for one in read] == marks(*range(3))

@@ -28,6 +28,7 @@ class Reader:
 
     def __init__(self, oldest: int, end: int, topic_id: str = an_id(1)) -> None:
         self.topic_id = topic_id
+        self.surely_ends: int | None = None
         self.oldest = oldest
         self.end = end
         self.reads_on_at: int | None = None
@@ -37,6 +38,9 @@ class Reader:
 
     async def end_offsets(self, _: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         return {PARTITION: self.end}
+
+    async def surely_ends_at(self, _: TopicPartition) -> int:
+        return self.surely_ends or self.end
 
     async def topic_ids(self, names: Collection[str]) -> dict[str, str]:
         return dict.fromkeys(names, self.topic_id)
@@ -80,6 +84,15 @@ async def test_a_log_that_was_cut_is_not_read_before_somebody_has_seen_to_it(des
     reader = Reader(oldest=2, end=99)
     await seek_to_positions(desk.engine, reader, [PARTITION])  # type: ignore[arg-type]
     assert reader.reads_on_at == 2
+
+
+async def test_an_end_that_was_told_wrong_is_asked_for_again(desk: Desk) -> None:
+    await apply_up_to(desk, 10)
+    reader = Reader(oldest=2, end=9)
+    reader.surely_ends = 10
+    for _ in range(2):
+        await seek_to_positions(desk.engine, reader, [PARTITION])  # type: ignore[arg-type]
+        assert reader.reads_on_at == 10
 
 
 async def test_a_topic_that_was_made_anew_is_not_taken_for_the_old_one(desk: Desk) -> None:
@@ -138,19 +151,20 @@ async def test_a_position_that_a_stopped_worker_holds_is_not_waited_for(
     assert reader.reads_on_at == 7
 
 
+@pytest.mark.parametrize(("applied", "end", "told"), [(10, 4, 4), (8, 4, 4), (8, 99, 8)])
 async def test_a_log_that_is_cut_while_it_is_read_stops_the_worker(
-    desk: Desk, database_url: str
+    desk: Desk, database_url: str, applied: int, end: int, told: int
 ) -> None:
-    """Whoever is started next does not read on either."""
-    await apply_up_to(desk, 10)
+    """Whoever is started next does not read on either, though less was applied than read."""
+    await apply_up_to(desk, applied)
     failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def done() -> None:
         """Nothing is at hand."""
 
     rebalances = Rebalances(desk.engine, database_url, failed, done, lambda _: None)
-    rebalances.consumer = Reader(oldest=0, end=4)  # type: ignore[assignment]
+    rebalances.consumer = Reader(oldest=0, end=end)  # type: ignore[assignment]
     await rebalances.on_cut(PARTITION, 10)
     assert isinstance(failed.exception(), PositionBeyondEnd)
-    with pytest.raises(PositionBeyondEnd, match="ended at 4, but 10 was the next"):
+    with pytest.raises(PositionBeyondEnd, match=f"ended at {told}, but {applied} was the next"):
         await seek_to_positions(desk.engine, Reader(oldest=0, end=99), [PARTITION])  # type: ignore[arg-type]

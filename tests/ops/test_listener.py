@@ -113,9 +113,10 @@ def test_positions_that_stand_still_with_work_to_do_are_told(health: Health, por
     "standing",
     [
         Standing({}, None, 0.0, waiting=False, consuming=True),
+        Standing({"t.commands.chat": 3}, None, 0.0, waiting=False, consuming=True, damaged=3),
         Standing({"t.commands.chat": 1}, None, 0.0, waiting=True, consuming=True),
     ],
-    ids=["nothing to do", "a server is away"],
+    ids=["nothing to do", "the log is damaged", "a server is away"],
 )
 def test_positions_may_stand_still_for_a_reason(
     health: Health, port: int, standing: Standing

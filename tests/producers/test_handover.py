@@ -1,5 +1,6 @@
 """What an engineer is handed fits into a notification, and has the latest."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import to_json
@@ -92,6 +93,22 @@ def test_a_long_text_is_whole_where_there_is_room() -> None:
     assert (made["reason"], made["notes"]) == (long, [{"t": long}])
     assert made["steps"] == path(walk, 64 * 1024)
     assert [(one["answer"], one["note"]) for one in path(walk, 64 * 1024)] == [("a" * 4_000, long)]  # type: ignore[index]
+
+
+def test_a_long_walk_is_not_written_only_to_see_that_it_does_not_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would take a quarter of a second, for each who claims and releases."""
+    written: list[int] = []
+
+    def counting(value: object) -> bytes:
+        made = to_json(value)
+        written.append(len(made))
+        return made
+
+    monkeypatch.setattr("producers.handover.to_json", counting)
+    summary(an_escalated(), Walk(tuple(walked(500, "x" * 4_000))))
+    assert 0 < sum(written) < 4 * SUMMARY_LIMIT
 
 
 def test_nothing_is_cut_that_fits() -> None:
