@@ -86,19 +86,19 @@ def take_in_again(facts: Facts, folded: Folded) -> list[Message]:
     """
     asked = []
     for one in folded.recorded:
-        if not isinstance(one.command, EndWithTicket) or not isinstance(
-            one.event, SessionAbandoned
-        ):
-            continue
         command = one.command
-        ticket = facts.tickets[command.account_id, command.ticket]
-        if command.reason == TICKET_REASSIGNED or ticket.status is not TicketStatus.OPEN:
+        if not (isinstance(command, EndWithTicket) and isinstance(one.event, SessionAbandoned)):
+            continue
+        ticket = facts.tickets.get((command.account_id, command.ticket))
+        if ticket is None or ticket.status is not TicketStatus.OPEN:
+            continue
+        if command.reason == TICKET_REASSIGNED:  # it was open all the time
             continue
         event = f"after:{command.command_id}"
         intake = _intake(facts, command.account_id, command.ticket, ticket.title, event)
         if intake is not None:
-            command_id = derived(f"ticket-event:{event}")
-            intake |= {"command_id": command_id, "account_id": command.account_id}
+            intake["command_id"] = derived(f"ticket-event:{event}")
+            intake["account_id"] = command.account_id
             key = str(intake["session_id"]).encode()
             headers = JSON_HEADERS + folded.trace(command.command_id)
             asked.append(Message(topics.INTERNAL_COMMANDS, key, to_json(intake), headers))

@@ -19,13 +19,10 @@ from storage.faults import Fault, classify, describe
 from storage.positions import Partition
 
 _log = structlog.get_logger()
-
-_DRAIN_SECONDS = 20.0
 Done = TypeVar("Done")
 
+_DRAIN_SECONDS = 20.0
 _PASSING = frozenset({Fault.AGAIN, Fault.WAIT})
-
-
 _OR_ANOTHER = (
     "or this is another Kafka cluster. Check FIRSTLINE_KAFKA_BOOTSTRAP and FIRSTLINE_TOPIC_PREFIX."
     " If the topic really is new or cut, delete its rows from the table positions, and the worker"
