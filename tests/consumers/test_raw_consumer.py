@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import pairwise
 from typing import Any
 
@@ -292,6 +292,22 @@ async def test_a_seek_during_a_fetch_loses_nothing(
 # -- logs that are damaged or cut --------------------------------------------------------------
 
 
+@asynccontextmanager
+async def beginning_anew(
+    servers: Servers, on_cut: Callable[[TopicPartition, int], Awaitable[None]]
+) -> AsyncIterator[RawConsumer]:
+    """A consumer that begins anew, as the client does it, where its offset is beyond the end."""
+    async with RawConsumer(
+        bootstrap_servers=servers.kafka_bootstrap,
+        group_id=None,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+    ) as consumer:
+        consumer.on_cut = on_cut
+        yield consumer
+
+
 async def test_a_damaged_log_keeps_no_other_partition_from_being_read(
     producer: AIOKafkaProducer,
     topic: str,
@@ -347,14 +363,7 @@ async def test_a_log_that_ends_before_where_reading_went_on_is_not_read(
     async def on_cut(cut: TopicPartition, position: int) -> None:
         told.append((cut, position))
 
-    async with RawConsumer(
-        bootstrap_servers=servers.kafka_bootstrap,
-        group_id=None,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-    ) as consumer:
-        consumer.on_cut = on_cut
+    async with beginning_anew(servers, on_cut) as consumer:
         consumer.assign([partition])
         consumer.seek(partition, 50)
         async with asyncio.timeout(20):
@@ -383,14 +392,7 @@ async def test_a_log_that_could_not_be_told_of_takes_nothing_from_the_others(
         if len(tries) == 1:
             raise TimeoutError
 
-    async with RawConsumer(
-        bootstrap_servers=servers.kafka_bootstrap,
-        group_id=None,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-    ) as consumer:
-        consumer.on_cut = on_cut
+    async with beginning_anew(servers, on_cut) as consumer:
         consumer.assign([cut, other])
         consumer.seek(cut, 50)
         consumer.seek(other, 0)
