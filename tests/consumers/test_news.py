@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from consumers import save
+from consumers.replay import carry_out
+from domain.context import Limits
+from storage.database import begin
 from tests.builders import ACME, ENGINEER, FLOW, GLOBEX, NOW, TECH, an_id
 from tests.consumers.desk import Desk, resolve, start
 from tests.consumers.wire import ABSENT, TICKET, Json, command, new_id, said
@@ -396,6 +399,17 @@ async def test_a_ticket_that_was_reopened_before_its_session_ended_is_taken_in_a
     await desk.hear(takes_in)
     assert (await desk.answer(takes_in["command_id"]))["outcome"] == "accepted"
     assert await status(desk, takes_in["session_id"]) == "active"
+
+
+async def test_a_replay_takes_it_in_as_well(desk: Desk) -> None:
+    """The command that ends the session may have been parked meanwhile."""
+    await desk.set_policy(ACME, intake_actor_id=TECH)
+    await desk.hear(on_ticket())
+    await desk.hear(said("closed", 1, title="Mail"), said("reopened", 2))
+    (ends,) = await desk.asked()
+    async with begin(desk.engine) as tx:
+        await carry_out(tx, desk.mixed(ends).items, NOW, Limits(), parked=False)
+    assert [one["type"] for one in await desk.asked()] == ["end_with_ticket", "intake"]
 
 
 @pytest.mark.parametrize("action", ["closed", "reassigned"])
