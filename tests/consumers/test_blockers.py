@@ -388,3 +388,26 @@ async def end_leases(desk: Desk) -> None:
         "select pg_terminate_backend(pid) from pg_stat_activity"
         " where application_name = 'firstline-lease' and datname = current_database()"
     )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(), TimeoutError(), asyncpg.InterfaceError("gone"), asyncpg.InternalClientError()],
+)
+async def test_a_slot_is_taken_again_whatever_keeps_the_server_from_being_reached(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """The last is raised where none of several servers is the primary, for a moment."""
+    slot = await take_slot(database_url, "t.")
+    await slot.lease.release()
+    tries = iter([error])
+
+    async def failing_once(url: str, name: str) -> Lease | None:
+        for first in tries:
+            raise first
+        return await try_lease(url, name)
+
+    monkeypatch.setattr(slots, "try_lease", failing_once)
+    lease = await slot._take_again()
+    assert lease.name == slot.name
+    await lease.release()

@@ -47,3 +47,19 @@ def test_what_cannot_be_asked_is_refused_without_showing_it(wrong: dict[str, obj
     with pytest.raises(ValidationError) as raised:
         Settings.model_validate({"ai_api_key": "sk-canary", **wrong})
     assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("told", "key"), [("sk-1\n", "sk-1"), (" sk-1 ", "sk-1"), ("", None), ("\n", None)]
+)
+def test_a_key_is_what_a_header_may_hold(told: str, key: str | None) -> None:
+    """Files of secrets often end in a newline."""
+    read = Settings(ai_api_key=told).ai_api_key  # type: ignore[arg-type]
+    assert (read and read.get_secret_value()) == key
+
+
+@pytest.mark.parametrize("told", ["schlüssel", "sk\n1", "sk\x001"])
+def test_a_key_that_no_header_may_hold_is_refused_without_showing_it(told: str) -> None:
+    with pytest.raises(ValidationError, match="a key is printable ASCII") as refused:
+        Settings(ai_api_key=told)  # type: ignore[arg-type]
+    assert told not in str(refused.value)
