@@ -1,6 +1,5 @@
 """Which Kafka to run: the real one, its jars brought by Maven once and kept."""
 
-import contextlib
 import hashlib
 import re
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from firstline.servers.addresses import NoServers
+from firstline.servers.lock import locked
 
 _POM = Path(__file__).with_name("pom.xml")
 _OLDEST_JAVA = 17
@@ -78,15 +78,14 @@ def _bring(jars: Path, version: str, environ: Mapping[str, str]) -> None:
         )
         raise NoServers(message)
     jars.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="unfinished-", dir=jars.parent) as folder:
-        unfinished = Path(folder) / "jars"
-        _run_maven(maven, unfinished, version, environ)
-        # Where the rename fails, another process was quicker; its jars are as good as ours.
-        with contextlib.suppress(FileExistsError, OSError):
+    # Two Mavens that fill one local repository at the same time trip over each other's files.
+    with locked(jars.parent / "bringing.lock"):
+        if jars.exists():
+            return
+        with tempfile.TemporaryDirectory(prefix="unfinished-", dir=jars.parent) as folder:
+            unfinished = Path(folder) / "jars"
+            _run_maven(maven, unfinished, version, environ)
             unfinished.rename(jars)
-    if not jars.exists():
-        message = f"Kafka {version} was brought but could not be kept in {jars.parent}."
-        raise NoServers(message)
 
 
 def _run_maven(maven: str, into: Path, version: str, environ: Mapping[str, str]) -> None:

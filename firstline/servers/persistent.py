@@ -26,6 +26,7 @@ import psutil
 from firstline.servers.addresses import NoServers, Servers, given
 from firstline.servers.kafka import KafkaServer, kafka_answers
 from firstline.servers.kafka_distribution import find_kafka
+from firstline.servers.lock import locked
 from firstline.servers.postgres import Postgres, postgres_answers
 from firstline.servers.postgres_binaries import find_postgres
 from firstline.servers.process import end_tree
@@ -64,7 +65,7 @@ def shared(*, environ: Mapping[str, str] = os.environ) -> Iterator[Servers]:
         return
     folder = state_folder(environ)
     with ExitStack() as owned:
-        with _locked(folder / "starting.lock"):
+        with locked(folder / "starting.lock"):
             stack = _start(folder, environ, owned) or _join(folder)
         yield stack.servers
 
@@ -105,7 +106,7 @@ def _stopped_at_exit(
     try:
         yield
     finally:
-        with _locked(folder / "starting.lock"):
+        with locked(folder / "starting.lock"):
             (folder / "state.json").unlink(missing_ok=True)
             kafka.stop()
             postgres.stop()
@@ -184,11 +185,3 @@ def state_folder(environ: Mapping[str, str]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755 if root else 0o700)
     return folder
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that the kernel gives back if this process dies; wait for it where it is held."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -1,11 +1,21 @@
 """A rung that is missing says in one sentence what to install."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from firstline.servers import NoServers, containers, ephemeral, find_kafka, find_postgres
 from firstline.servers import postgres_binaries as binaries
+
+_SLOW_MAVEN = """#!/bin/sh
+echo run >> "$HOME/runs"
+sleep 0.5
+for argument; do
+    case "$argument" in -DoutputDirectory=*) into="${argument#*=}" ;; esac
+done
+mkdir "$into" && touch "$into/kafka_2.13.jar"
+"""
 
 
 def program(folder: Path, name: str, says: str) -> None:
@@ -48,7 +58,26 @@ def test_maven_that_fails_says_why_and_leaves_nothing_in_the_cache(folder: Path)
     with pytest.raises(NoServers, match=r"could not bring Kafka .*: \[ERROR\] no route to host"):
         find_kafka(environ)
 
-    assert list((folder / "cache" / "firstline").iterdir()) == []
+    assert [kept.name for kept in (folder / "cache" / "firstline").iterdir()] == ["bringing.lock"]
+
+
+def test_processes_that_need_kafka_at_the_same_time_bring_it_once(folder: Path) -> None:
+    """As those of one run of the tests do on a new machine."""
+    program(folder, "java", 'openjdk version "17.0.15" 2025-04-15')
+    (folder / "mvn").write_text(_SLOW_MAVEN)
+    (folder / "mvn").chmod(0o755)
+    environ = {
+        "PATH": f"{folder}:/usr/bin:/bin",
+        "HOME": str(folder),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+    }
+
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(find_kafka, [environ] * 3))
+
+    assert [kafka.jars for kafka in found] == [found[0].jars] * 3
+    assert [jar.name for jar in found[0].jars.iterdir()] == ["kafka_2.13.jar"]
+    assert (folder / "runs").read_text() == "run\n"
 
 
 def test_without_any_postgres_the_sentence_is_about_postgres(
