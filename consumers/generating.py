@@ -12,7 +12,6 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumers.node_drafts import Unusable, made, stand_in
@@ -26,8 +25,7 @@ from integrations.generator import (
     Unavailable,
     Usage,
 )
-from producers import topics
-from producers.events import JSON_HEADERS
+from producers import commands
 from producers.ids import derived
 from producers.json import without_absent
 from producers.nodes import drawn
@@ -234,5 +232,4 @@ def _serve(asked: NodeRequest, granted: Granted, node: BuiltNode, trace: bytes) 
         "request_id": asked.request_id,
         "node": drawn(node),
     } | without_absent({"correlation": granted.correlation})
-    key, headers = granted.session_id.encode(), JSON_HEADERS + trace
-    return Message(topics.INTERNAL_COMMANDS, key, to_json(command), headers)
+    return commands.message(command, trace)

@@ -65,8 +65,8 @@ class Applier:
         """Apply a batch; isolate what cannot be applied for a reason of its own.
 
         Raises `TryLater` (try the same batch again: the positions know how far it came), of it
-        `TookTooLong` (try its halves),
-        `DeploymentWrong`, `TooMuchPoison`, `Defect`, and `PositionBehind`.
+        `TookTooLong` (try its halves), `DeploymentWrong`, `TooMuchPoison`, `Defect`, and
+        `PositionBehind`.
         """
         error: Exception
         for attempt in range(_TRIES):

@@ -8,15 +8,12 @@ row: whichever is second sees what the first did.
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
-from pydantic_core import to_json
-
 from consumers.fold import Folded
 from domain.commands import EndWithTicket
 from domain.events import SessionAbandoned
 from domain.ticket_news import Effect, End, MoveTo, TakeIn, TicketNews, hear
 from domain.tickets import TICKET_REASSIGNED, Ticket, TicketKind, TicketRef, TicketStatus
-from producers import topics
-from producers.events import JSON_HEADERS
+from producers import commands
 from producers.ids import derived
 from storage.facts import Facts
 from storage.outbox import Message
@@ -39,9 +36,7 @@ def follow(facts: Facts, told: Iterable[Told], heard: AbstractSet[EventKey]) -> 
         known.add(name)
         effect = _take_in(facts, item)
         if effect is not None and (command := _command(facts, item, effect)) is not None:
-            session_id = str(command["session_id"]).encode()
-            headers = JSON_HEADERS + trace
-            asked.append(Message(topics.INTERNAL_COMMANDS, session_id, to_json(command), headers))
+            asked.append(commands.message(command, trace))
     return asked
 
 
@@ -60,7 +55,7 @@ def _command(facts: Facts, news: TicketNews, effect: Effect) -> dict[str, object
     """The command that brings the effect about, where there is a session for it."""
     event = f"{news.account_id}:{len(news.provider)}:{news.provider}:{news.event_id}"
     common: dict[str, object] = {
-        "command_id": derived(f"ticket-event:{event}"),
+        "command_id": _command_id(event),
         "account_id": news.account_id,
     }
     active = facts.active.get((news.account_id, news.ticket))
@@ -72,8 +67,7 @@ def _command(facts: Facts, news: TicketNews, effect: Effect) -> dict[str, object
             moved = {"ticket_kind": ticket.kind, "ticket_id": ticket.id}
             return common | {"type": "move_ticket", "session_id": active, **moved}
         case TakeIn(problem_text=problem):
-            intake = _intake(facts, news.account_id, news.ticket, problem, event)
-            return None if intake is None else common | intake
+            return _intake(facts, news.account_id, news.ticket, problem, event)
         case _:
             return None
 
@@ -97,11 +91,7 @@ def take_in_again(facts: Facts, folded: Folded) -> list[Message]:
         event = f"after:{command.command_id}"
         intake = _intake(facts, command.account_id, command.ticket, ticket.title, event)
         if intake is not None:
-            intake["command_id"] = derived(f"ticket-event:{event}")
-            intake["account_id"] = command.account_id
-            key = str(intake["session_id"]).encode()
-            headers = JSON_HEADERS + folded.trace(command.command_id)
-            asked.append(Message(topics.INTERNAL_COMMANDS, key, to_json(intake), headers))
+            asked.append(commands.message(intake, folded.trace(command.command_id)))
     return asked
 
 
@@ -114,9 +104,15 @@ def _intake(
         return None
     return {
         "type": "intake",
+        "command_id": _command_id(event),
+        "account_id": account_id,
         "session_id": derived(f"intake:{event}"),
         "actor_id": actor,
         "ticket_kind": ticket.kind,
         "ticket_id": ticket.id,
         "problem_text": problem,
     }
+
+
+def _command_id(event: str) -> str:
+    return derived(f"ticket-event:{event}")

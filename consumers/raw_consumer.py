@@ -130,11 +130,7 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                 raise
             fetched = await self._fetch_replacing(offsets, max_records)
         if course == self.course:
-            try:
-                await self._leave_what_was_cut(fetched)
-            except Exception:
-                self._go_back()
-                raise
+            await self._leave_what_was_cut(fetched)
         # From here to the return nothing awaits, so no seek can come between.
         if course != self.course:
             # One came before: some of the records are from where reading was then.
@@ -178,23 +174,27 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         What a transaction wrote that is still open does not count, nobody may read it; markers of
         transactions count until they are read over, a moment later.
         """
-        told = {}
-        for partition in self.assignment():
-            state = self._subscription.subscription.assignment.state_value(partition)
-            if state.lso is not None and state.has_valid_position:
-                told[partition] = max(0, state.lso - state.position)
-        return told
+        return {
+            partition: max(0, state.lso - state.position)
+            for partition, state in self._states().items()
+            if state.lso is not None and state.has_valid_position
+        }
 
-    def damaged(self) -> int:
-        """How many of those offsets nobody can read, as the log is damaged there."""
-        return sum(offsets for one, offsets in self.behind().items() if one in self._damaged)
+    def damaged(self) -> Collection[TopicPartition]:
+        """The partitions of which nobody can read more, as their logs are damaged."""
+        return self._damaged.keys()
 
     def answered_seconds_ago(self) -> float:
         """How long ago a broker last answered what is to be read; 0 where none was asked yet."""
-        assigned = self._subscription.subscription.assignment if self.assignment() else None
-        states = [assigned.state_value(one) for one in self.assignment()] if assigned else []
-        newest = max((one.timestamp for one in states if one.timestamp is not None), default=None)
-        return 0.0 if newest is None else max(0.0, time.time() - newest / 1_000)
+        told = [state.timestamp for state in self._states().values() if state.timestamp is not None]
+        return max(0.0, time.time() - max(told) / 1_000) if told else 0.0
+
+    def _states(self) -> dict[TopicPartition, Any]:
+        """What the client knows of each partition that is assigned."""
+        return {
+            partition: self._subscription.subscription.assignment.state_value(partition)
+            for partition in self.assignment()
+        }
 
     async def poll_paused(self) -> None:
         """Poll while every partition is paused: nothing is read, and the group keeps us.
@@ -236,6 +236,7 @@ class RawConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                 except Exception:
                     self._unsought.discard(partition)
                     self.resume(*({partition} & self.assignment()))
+                    self._go_back()
                     raise
 
     def _look_at_damaged_again(self) -> None:

@@ -10,18 +10,15 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import structlog
-from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumers.intervals import at_intervals
-from producers import topics
-from producers.events import JSON_HEADERS
+from producers import commands
 from producers.ids import derived
 from producers.json import rfc3339
 from producers.topics import MESSAGE_LIMIT
 from storage import outbox, sweeps
 from storage.database import Transaction, begin
-from storage.outbox import Message
 from storage.sweeps import Due
 
 IDLE = "idle"
@@ -39,9 +36,9 @@ async def sweep_once(engine: AsyncEngine, now: datetime) -> int:
     asked = 0
     for find, command in _SWEEPS:
         async with begin(engine) as tx:
-            commands = await _fresh(tx, now, find, command)
-            await outbox.stage(tx, [_message(one) for one in commands], MESSAGE_LIMIT)
-        asked += len(commands)
+            fresh = await _fresh(tx, now, find, command)
+            await outbox.stage(tx, [commands.message(one) for one in fresh], MESSAGE_LIMIT)
+        asked += len(fresh)
     return asked
 
 
@@ -71,9 +68,9 @@ async def _fresh(
     fresh: list[dict[str, object]] = []
     last: Due | None = None
     while len(fresh) < _MOST and (found := await find(tx, now, _MOST, last)):
-        commands = [command(due) for due in found]
-        new = await sweeps.claim(tx, [str(one["command_id"]) for one in commands], now)
-        fresh += [one for one in commands if one["command_id"] in new]
+        asked = [command(due) for due in found]
+        new = await sweeps.claim(tx, [str(one["command_id"]) for one in asked], now)
+        fresh += [one for one in asked if one["command_id"] in new]
         last = found[-1]
     return fresh
 
@@ -98,11 +95,6 @@ def _common(sweep: str, due: Due) -> dict[str, object]:
         "account_id": due.account_id,
         "expected_version": due.version,
     }
-
-
-def _message(command: dict[str, object]) -> Message:
-    key = str(command["session_id"]).encode()
-    return Message(topics.INTERNAL_COMMANDS, key, to_json(command), JSON_HEADERS)
 
 
 _SWEEPS = (

@@ -187,7 +187,9 @@ class Worker:
             self._applied_at,
             waiting=self._waiting > 0 or away,
             consuming=self._rebalances.assigned.is_set() and not self._stopping,
-            damaged=0 if consumer is None else consumer.damaged(),
+            damaged=0
+            if consumer is None
+            else sum(behind.get(one, 0) for one in consumer.damaged()),
         )
 
     @property

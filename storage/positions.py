@@ -68,17 +68,25 @@ async def move(tx: Transaction, spans: Mapping[Partition, range]) -> dict[Partit
 
 async def read(tx: Transaction, partitions: Sequence[Partition]) -> dict[Partition, int]:
     """The positions that exist among ``partitions``."""
+    return await _column(tx, "next_offset", partitions)
+
+
+async def _column(
+    tx: Transaction, name: str, partitions: Sequence[Partition]
+) -> dict[Partition, int]:
+    """What stands in a column, for those of the partitions for which anything does."""
     rows = await tx.fetch(
-        """
-        select p.topic, p.partition, p.next_offset
+        f"""
+        select p.topic, p.partition, p.{name}
         from positions p
         join unnest($1::text[], $2::int[]) as s(topic, number)
             on p.topic = s.topic and p.partition = s.number
-        """,
+        where p.{name} is not null
+        """,  # noqa: S608 - our own names
         [partition.topic for partition in partitions],
         [partition.number for partition in partitions],
     )
-    return {Partition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+    return {Partition(topic, number): told for topic, number, told in rows}
 
 
 async def open_at(tx: Transaction, offsets: Mapping[Partition, int]) -> dict[Partition, int]:
@@ -123,10 +131,11 @@ async def of_other_topics(
 
     ``topic_ids`` are Kafka's, by full name. A position without one is of this topic from now on.
     """
+    told = [partition for partition in partitions if partition.topic in topic_ids]
     columns = (
-        [partition.topic for partition in partitions if partition.topic in topic_ids],
-        [partition.number for partition in partitions if partition.topic in topic_ids],
-        [topic_ids[one.topic] for one in partitions if one.topic in topic_ids],
+        [partition.topic for partition in told],
+        [partition.number for partition in told],
+        [topic_ids[partition.topic] for partition in told],
     )
     await tx.execute(
         """
@@ -177,15 +186,4 @@ async def note_cut(tx: Transaction, partition: Partition, end: int) -> None:
 
 async def cut(tx: Transaction, partitions: Sequence[Partition]) -> dict[Partition, int]:
     """Where those of the partitions ended that were found to end before their positions."""
-    rows = await tx.fetch(
-        """
-        select p.topic, p.partition, p.cut_to
-        from positions p
-        join unnest($1::text[], $2::int[]) as s(topic, number)
-            on p.topic = s.topic and p.partition = s.number
-        where p.cut_to is not null
-        """,
-        [partition.topic for partition in partitions],
-        [partition.number for partition in partitions],
-    )
-    return {Partition(row["topic"], row["partition"]): row["cut_to"] for row in rows}
+    return await _column(tx, "cut_to", partitions)

@@ -38,14 +38,15 @@ async def idle_sessions(
     A node asked for longer ago than ``GENERATING_HOURS`` will not come any more.
     The longest due first, and those only that come after ``past``.
     """
-    rows = await tx.fetch(
+    return await _due(
+        tx,
         """
         select s.account_id::text, s.id::text, s.version,
             s.last_activity_at + make_interval(hours => h.hours) as due
         from sessions s
         join accounts a on a.id = s.account_id
         cross join lateral (
-            select coalesce((a.policy->'idle_hours'->>s.kind)::int, $3) as hours
+            select coalesce((a.policy->'idle_hours'->>s.kind)::int, $5) as hours
         ) h
         where s.status = 'active'
             -- asking for a node is activity: no request is newer than that
@@ -55,20 +56,18 @@ async def idle_sessions(
             )
             and s.last_activity_at + make_interval(hours => h.hours) <= $1
             and (
-                $4::timestamptz is null
-                or (s.last_activity_at + make_interval(hours => h.hours), s.id) > ($4, $5::uuid)
+                $3::timestamptz is null
+                or (s.last_activity_at + make_interval(hours => h.hours), s.id) > ($3, $4::uuid)
             )
         order by due, s.id
         limit $2
         """,
         now,
         most,
+        past,
         IDLE_HOURS,
-        past and past.at,
-        past and past.session_id,
         GENERATING_HOURS,
     )
-    return [Due(*row) for row in rows]
 
 
 async def silent_escalations(
@@ -78,7 +77,8 @@ async def silent_escalations(
 
     The longest due first, and those only that come after ``past``.
     """
-    rows = await tx.fetch(
+    return await _due(
+        tx,
         """
         select e.account_id::text, e.session_id::text, s.version,
             e.moved_at + make_interval(mins => m.minutes) as due, e.notified + 1
@@ -102,10 +102,8 @@ async def silent_escalations(
         """,
         now,
         most,
-        past and past.at,
-        past and past.session_id,
+        past,
     )
-    return [Due(*row) for row in rows]
 
 
 async def lost_claims(
@@ -115,7 +113,8 @@ async def lost_claims(
 
     Those that moved first come first, and those only that come after ``past``.
     """
-    rows = await tx.fetch(
+    return await _due(
+        tx,
         """
         select e.account_id::text, e.session_id::text, s.version, e.moved_at
         from escalations e
@@ -130,10 +129,16 @@ async def lost_claims(
         """,
         now,
         most,
-        past and past.at,
-        past and past.session_id,
+        past,
     )
-    return [Due(*row) for row in rows]
+
+
+async def _due(
+    tx: Transaction, sql: str, now: datetime, most: int, past: Due | None, *more: object
+) -> list[Due]:
+    """What a question finds that is told the time, the most, after what, and ``more``."""
+    after = (past and past.at, past and past.session_id)
+    return [Due(*row) for row in await tx.fetch(sql, now, most, *after, *more)]
 
 
 async def claim(tx: Transaction, command_ids: Sequence[str], now: datetime) -> set[str]:

@@ -21,6 +21,7 @@ from tests.builders import ACME, FLOW, NOW, TECH, an_id
 from tests.consumers.desk import Desk, notes, outcomes, start
 from tests.consumers.gate import Gate, gate_before_saving
 from tests.consumers.wire import command, new_id
+from tests.muted import muted
 from tests.waiting import until_waiting
 
 CANARY = "canary7Q2x"
@@ -465,16 +466,17 @@ async def test_one_command_that_takes_a_statement_too_long_is_tried_again(
 async def test_a_server_that_is_gone_without_a_word_is_not_waited_for_longer_than_it_may_take(
     desk: Desk, database_url: str
 ) -> None:
-    """Its address answers again, and its old connections are never heard of any more."""
-    async with swallowing_proxy(database_url) as (url, swallow):
+    """What it was asked meanwhile is never heard of any more."""
+    async with muted(database_url) as (url, silent):
         engine = connect(url, answer_seconds=1)
         applier = Applier(engine, Limits())
         await applier.apply(desk.batch(start()), NOW)
-        swallow()
+        silent.set()
         batch = desk.batch(one := start())
         async with asyncio.timeout(60):
             with pytest.raises(TryLater):
                 await applier.apply(batch, NOW)
+            silent.clear()
             await applier.apply(batch, NOW)
         await engine.dispose()
     *_, last = await desk.answers()
@@ -491,43 +493,3 @@ async def test_a_command_id_that_was_forgotten_stops_nobody_else(desk: Desk) -> 
     *_, last = await desk.answers()
     assert last == (other["command_id"], "accepted")
     assert [letter["reason"] for letter in await desk.letters()] == ["poison"]
-
-
-@asynccontextmanager
-async def swallowing_proxy(database_url: str) -> AsyncIterator[tuple[str, Callable[[], None]]]:
-    """A way to the database, and what makes it swallow all that the present connections carry."""
-    server = make_url(database_url)
-    swallowed: list[asyncio.Event] = []
-
-    async def carry(
-        source: asyncio.StreamReader, to: asyncio.StreamWriter, gone: asyncio.Event
-    ) -> None:
-        try:
-            while data := await source.read(65_536):
-                if not gone.is_set():
-                    to.write(data)
-                    await to.drain()
-        finally:
-            to.close()
-
-    async def way(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        swallowed.append(gone := asyncio.Event())
-        answers, requests = await asyncio.open_connection(server.host, server.port)
-        ways.append(asyncio.ensure_future(carry(reader, requests, gone)))
-        ways.append(asyncio.ensure_future(carry(answers, writer, gone)))
-
-    ways: list[asyncio.Task[None]] = []
-    proxy = await asyncio.start_server(way, "127.0.0.1", 0)
-    port = proxy.sockets[0].getsockname()[1]
-
-    def swallow() -> None:
-        for gone in swallowed:
-            gone.set()
-
-    try:
-        yield server.set(host="127.0.0.1", port=port).render_as_string(hide_password=False), swallow
-    finally:
-        proxy.close()
-        for one in ways:
-            one.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
@@ -11,6 +10,7 @@ from sqlalchemy import Column, Identity, Integer, LargeBinary, MetaData, Table, 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.database import NotCommitted, Transaction, begin, connect, connect_by_key, rehearse
+from tests.muted import muted
 
 PLANNING = """
     select current_setting('enable_seqscan'), current_setting('enable_hashjoin'),
@@ -252,31 +252,3 @@ async def test_who_waits_for_a_silent_server_can_stop_waiting(database_url: str)
         async with begin(engine) as tx:
             assert await tx.fetch("select 1")
         await engine.dispose()
-
-
-@asynccontextmanager
-async def muted(database_url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """A way to the database on which nothing arrives while the event is set."""
-    server, silent = make_url(database_url), asyncio.Event()
-    ways: set[asyncio.Task[None]] = set()
-
-    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65_536):
-            if not silent.is_set():
-                writer.write(data)
-        writer.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(server.host, server.port)
-        ways.add(asyncio.ensure_future(carry(reader, back)))
-        ways.add(asyncio.ensure_future(carry(there, writer)))
-
-    proxy = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = proxy.sockets[0].getsockname()[1]
-    try:
-        yield server.set(host="127.0.0.1", port=port).render_as_string(hide_password=False), silent
-    finally:
-        proxy.close()
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
