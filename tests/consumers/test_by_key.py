@@ -45,6 +45,7 @@ async def rows_read(desk: Desk) -> int:
     """How many rows and index entries were read in the database so far."""
     async with begin(desk.engine) as tx:
         await tx.fetch("select pg_stat_force_next_flush()")
+    await desk.connection.execute("select pg_stat_force_next_flush()")  # what it stored, too
     found: int = await desk.connection.fetchval(
         """
         select (select sum(seq_tup_read) from pg_stat_user_tables)
