@@ -14,10 +14,14 @@ async def muted(database_url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
     ways: set[asyncio.Task[None]] = set()
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65_536):
-            if not silent.is_set():
-                writer.write(data)
-        writer.close()
+        try:
+            while data := await reader.read(65_536):
+                if not silent.is_set():
+                    writer.write(data)
+            if silent.is_set():
+                await asyncio.Event().wait()  # that a side has closed does not arrive either
+        finally:
+            writer.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(server.host, server.port)

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import pairwise
@@ -244,6 +245,25 @@ async def test_nothing_is_read_before_it_is_known_where_to_read(
     reader.consumer.seek(first, 1)
     await reader.read_once()
     assert reader.values == {0: marks(1, 2), 1: marks(3), 2: []}
+
+
+async def test_a_broker_answers_that_has_nothing_to_read(
+    topic: str, start_reading: StartReading
+) -> None:
+    reader = await start_reading()
+    consumer = reader.consumer
+    assert consumer.answered_seconds_ago() == 0
+    await reader.read_once()
+    an_hour_ago = (time.time() - 3_600) * 1_000
+    for number in range(3):
+        state = consumer._subscription.subscription.assignment.state_value(
+            TopicPartition(topic, number)
+        )
+        state.timestamp = an_hour_ago
+    assert 3_600 <= consumer.answered_seconds_ago() < 3_660
+    async with asyncio.timeout(60):
+        while consumer.answered_seconds_ago() > 60:
+            await reader.read_once()
 
 
 async def test_who_never_came_to_a_place_has_none_to_give_up() -> None:

@@ -107,6 +107,25 @@ async def test_what_is_committed_does_not_go_back_behind_what_another_worker_app
     assert worker._applied_up_to == {TopicPartition(CHAT_TOPIC, 0): 9}
 
 
+@pytest.mark.parametrize(
+    ("answered_ago", "at_hand", "waits"), [(9.0, 0, False), (11.0, 0, True), (11.0, 1, False)]
+)
+async def test_a_worker_to_which_kafka_does_not_answer_waits_for_it(
+    desk: Desk, database_url: str, answered_ago: float, at_hand: int, *, waits: bool
+) -> None:
+    """One with records at hand did not ask, and stands still if it applies none of them."""
+    worker = Worker(
+        Kafka("127.0.0.1:1", "t."), database_url, Applier(desk.engine, Limits()), WorkerSettings()
+    )
+    worker._lanes = SimpleNamespace(at_hand=[ARecord(b"x")] * at_hand)  # type: ignore[assignment]
+    worker._rebalances.consumer = SimpleNamespace(  # type: ignore[assignment]
+        behind=lambda: {TopicPartition(CHAT_TOPIC, 0): 3},
+        answered_seconds_ago=lambda: answered_ago,
+        damaged=set,
+    )
+    assert worker.standing().waiting is waits
+
+
 # -- what takes the process down ----------------------------------------------------------------
 
 # A worker without Kafka, begun anew until it has applied what it got; prints how each one ended.

@@ -19,7 +19,7 @@ from tests.storage.catalogue_files import (
     proposal,
     user,
 )
-from tests.storage.rows import ACME, FLOW, GLOBEX, PROPOSAL, a_session, insert
+from tests.storage.rows import ACME, FLOW, GLOBEX, NOW, PROPOSAL, a_session, insert
 
 OTHER = "00000000-0000-4000-8000-0000000000{:02}"
 MAIL = Problem(ACME, "No mail since noon.", None)
@@ -112,7 +112,7 @@ async def walked(desk: Desk, *, helpful: bool) -> None:
     number = await desk.connection.fetchval("select count(*) from sessions")
     session = a_session(
         id=OTHER.format(50 + number), kind="proposal", flow_proposal_id=PROPOSAL,
-        status="resolved", helpful=helpful, resolution_notes="Done.", ended_at=a_session()["started_at"],
+        status="resolved", helpful=helpful, resolution_notes="Done.", ended_at=NOW,
     )  # fmt: skip
     await insert(desk.connection, "sessions", **session)
 
