@@ -21,7 +21,7 @@ from firstline.tracing import TracingMissing
 from firstline.traffic import TrafficError
 from producers.relay import ProgressLost
 from producers.security import InsecureKafka
-from storage.faults import OF_THE_DRIVER, describe, sqlstate
+from storage.faults import OF_THE_DRIVER, describe, root, sqlstate
 from storage.slots import SlotLost
 
 ACTIONABLE = (
@@ -59,7 +59,7 @@ def explain(error: BaseException) -> str | None:
         return _of_postgres(error.__cause__ or error)
     if isinstance(error, (ArgumentError, asyncpg.ClientConfigurationError)):
         return _no_address(error)
-    if sqlstate(error) is not None or isinstance(error, OF_THE_DRIVER):
+    if sqlstate(error) is not None or isinstance(root(error), OF_THE_DRIVER):
         return _of_postgres(error)
     if isinstance(error, KafkaError):
         return _of_kafka(error)

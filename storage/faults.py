@@ -45,17 +45,22 @@ def classify(error: BaseException) -> Fault:
     """The class of an error that applying a batch raised."""
     state = sqlstate(error)
     if state is not None:
-        return _of_state(state, _root(error))
-    root = _root(error)
-    if isinstance(root, _CONNECTION_GONE):
-        return Fault.WAIT
-    return Fault.OWN
+        return _of_state(state, root(error))
+    return Fault.WAIT if isinstance(root(error), _CONNECTION_GONE) else Fault.OWN
 
 
 def sqlstate(error: BaseException) -> str | None:
     """The five characters with which Postgres names what went wrong, None for anything else."""
-    state = getattr(_root(error), "sqlstate", None)
+    state = getattr(root(error), "sqlstate", None)
     return state if isinstance(state, str) else None
+
+
+def root(error: BaseException) -> BaseException:
+    """The driver's own error: below SQLAlchemy's wrapper, and below its adapter's."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
+    cause = error.__cause__
+    return cause if isinstance(cause, (asyncpg.PostgresError, *OF_THE_DRIVER)) else error
 
 
 def took_too_long(error: BaseException) -> bool:
@@ -65,9 +70,9 @@ def took_too_long(error: BaseException) -> bool:
 
 def describe(error: BaseException) -> str:
     """The error in a line for logs: never its text, which can quote what a sender wrote."""
-    root = _root(error)
-    named = (getattr(root, name, None) for name in ("sqlstate", "constraint_name", "column_name"))
-    return " ".join([type(root).__name__, *(name for name in named if isinstance(name, str))])
+    own = root(error)
+    named = (getattr(own, name, None) for name in ("sqlstate", "constraint_name", "column_name"))
+    return " ".join([type(own).__name__, *(name for name in named if isinstance(name, str))])
 
 
 def _of_state(state: str, error: BaseException) -> Fault:
@@ -80,11 +85,3 @@ def _of_state(state: str, error: BaseException) -> Fault:
     if state[:2] in _OWN_CLASSES or state in _OWN_CODES:
         return Fault.OWN
     return Fault.STOP
-
-
-def _root(error: BaseException) -> BaseException:
-    """The driver's own error: below SQLAlchemy's wrapper, and below its adapter's."""
-    if isinstance(error, DBAPIError) and error.orig is not None:
-        error = error.orig
-    cause = error.__cause__
-    return cause if isinstance(cause, (asyncpg.PostgresError, asyncpg.InterfaceError)) else error

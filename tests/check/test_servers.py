@@ -78,6 +78,25 @@ async def test_the_exit_code_says_whether_anything_is_wrong(installation: Instal
     assert refused.stderr.splitlines() == [f"firstline: {missing}"]
 
 
+async def test_a_postgres_that_is_not_the_one_that_is_asked_for_is_wrong(
+    installation: Installation,
+) -> None:
+    """As where the primary of several servers has gone, and no other is promoted yet."""
+    primary = make_url(installation.servers.database_url)
+    standby = primary.update_query_dict({"target_session_attrs": "standby"})
+    url = standby.render_as_string(hide_password=False)
+    servers = replace(installation.servers, database_url=url)
+    found = await replace(installation, servers=servers).wrong()
+    assert found.startswith(f"Postgres: does not answer at {primary.host}:{primary.port}")
+    assert "TargetServerAttributeNotMatched" in found
+    environ = {**installation.environ(), "FIRSTLINE_DATABASE_URL": url}
+    told = await _firstline("migrate", environ=environ)
+    assert (told.code, told.stderr) == (
+        1,
+        "firstline: Postgres answers TargetServerAttributeNotMatched\n",
+    )
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -312,6 +312,15 @@ async def test_an_error_of_postgres_has_its_class(desk: Desk) -> None:
     assert found == STATEMENTS
 
 
+async def test_where_no_server_is_the_primary_every_batch_waits(database_url: str) -> None:
+    """As between the end of one and the promotion of another; here, none is a standby."""
+    url = make_url(database_url).update_query_dict({"target_session_attrs": "standby"})
+    engine = connect(url.render_as_string(hide_password=False))
+    error = await failure(engine, "select 1")
+    assert (classify(error), describe(error)) == (WAIT, "TargetServerAttributeNotMatched")
+    await engine.dispose()
+
+
 @pytest.mark.parametrize("value", ["\ud800", 7])
 async def test_a_value_that_the_driver_refuses_is_the_record_s_own_fault(
     desk: Desk, value: object
