@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
@@ -72,6 +72,7 @@ async def apply_batch(engine: AsyncEngine, batch: Batch, now: datetime, limits: 
         took.step("claim")
         reach("apply: claimed")
         facts = await lock(tx, items)
+        known = await _still_known(tx, known, facts)
         took.step("lock")
         reach("apply: locked")
         folded = fold(facts, known, items, now, limits)
@@ -112,13 +113,27 @@ async def _claim(tx: Transaction, items: Sequence[Item]) -> Known:
     return Known(*await inbox.known_and_parked(tx, command_ids, sessions))
 
 
+async def _still_known(tx: Transaction, known: Known, facts: Facts) -> Known:
+    """What is known now: what an account had answered went with it while it was waited for."""
+    asked = [
+        command_id
+        for command_id, claim in known.claims.items()
+        if claim.account_id not in facts.accounts
+    ]
+    if not asked:
+        return known
+    others = {one: claim for one, claim in known.claims.items() if one not in asked}
+    return replace(known, claims=others | await inbox.known(tx, asked))
+
+
 async def lock(tx: Transaction, items: Sequence[Item]) -> Facts:
-    """What the commands are decided on."""
+    """What the commands are decided on; what is kept of an account keeps it, too."""
     return await facts_of.lock(
         tx,
         [item.command for item in items if isinstance(item, Delivery)],
         _looked_at(items),
         [item.news for item in items if isinstance(item, Heard)],
+        {item.delivery.command.account_id for item in items if isinstance(item, Poison)},
     )
 
 

@@ -43,6 +43,7 @@ from storage.sessions import AuditEntry
 _REUSED = Rejected(
     Code.COMMAND_ID_REUSED, "Another command with this command_id came before; take a new id."
 )
+_NOBODYS = Rejected(Code.FORBIDDEN, "The actor may not do this here.")
 _DISCARDED = Rejected(
     Code.DISCARDED, "The command could not be applied, and an operator has given it up."
 )
@@ -130,17 +131,18 @@ class _Course:
     folded: Folded = field(default_factory=Folded)
 
     def answer(self, delivery: Delivery, poison: Poison | None) -> None:
-        """Answer a command: as before, anew, or later; a ``poison`` one only later."""
+        """Answer a command: as before, anew, or later; a ``poison`` one only later.
+
+        Nothing is kept for an account that is not there: it may have been deleted.
+        """
         command = delivery.command
         earlier = self.claims.get(command.command_id)
         if earlier is not None and earlier.digest != delivery.digest:
             self._reply(delivery, self._rejected(delivery, _REUSED), _REUSED.code)
         elif earlier is not None and earlier.reply is not None:
             self._reply(delivery, replies.again(earlier.reply), DUPLICATE)
-        elif poison is not None:
-            self._park(poison, delivery)
-        elif self._waits(command, earlier):
-            self._park(delivery, delivery)
+        elif poison is not None or self._waits(command, earlier):
+            self._keep(poison or delivery, delivery)
         else:
             reply, code = self._apply(delivery)
             self._claim(delivery, reply)
@@ -151,6 +153,12 @@ class _Course:
             return False
         parked = (command.account_id, command.session_id) in self.known.parked
         return earlier is not None or parked
+
+    def _keep(self, letter: Letter, delivery: Delivery) -> None:
+        if delivery.command.account_id in self.facts.accounts:
+            self._park(letter, delivery)
+        else:
+            self._refuse_for(delivery, _NOBODYS)
 
     def _park(self, letter: Letter, delivery: Delivery) -> None:
         """Keep a command for later, its id claimed without an answer."""
@@ -177,9 +185,12 @@ class _Course:
         if earlier is not None and earlier.reply is not None:
             self._reply(delivery, replies.again(earlier.reply), DUPLICATE)
         else:
-            reply = self._rejected(delivery, _DISCARDED)
-            self._claim(delivery, reply)
-            self._reply(delivery, reply, _DISCARDED.code)
+            self._refuse_for(delivery, _DISCARDED)
+
+    def _refuse_for(self, delivery: Delivery, rejected: Rejected) -> None:
+        reply = self._rejected(delivery, rejected)
+        self._claim(delivery, reply)
+        self._reply(delivery, reply, rejected.code)
 
     def _apply(self, delivery: Delivery) -> tuple[bytes, str]:
         """Decide one command, move the facts by its events; return its answer and what it is."""

@@ -170,6 +170,7 @@ class Generating:
         while True:
             try:
                 async with begin(self._engine) as tx:
+                    await node_results.hold_account(tx, granted.account_id)
                     if await node_results.store(
                         tx, asked.request_id, granted.claim_id, served.node
                     ):

@@ -57,7 +57,9 @@ async def prune_forever(
     """Prune at intervals until told to stop; what fails is tried again at the next."""
 
     async def prune() -> None:
-        if went := await prune_round(engine, kept, datetime.now(UTC)):
+        async with begin(engine) as tx:
+            now = await retention.now(tx, datetime.now(UTC))
+        if went := await prune_round(engine, kept, now):
             _log.info("pruned", **went)
 
     await at_intervals(prune, stop, every_seconds, "pruning failed")

@@ -63,24 +63,36 @@ async def look(database_url: str, account_id: str) -> tuple[str, Mapping[str, in
 
 
 async def delete(database_url: str, account_id: str) -> int:
-    """Delete an account with all that it has, in one transaction; return how many sessions went.
+    """End an account, then delete all that it has, step by step; return how many sessions went.
 
-    What its sessions have in the outbox goes out before their tombstones: it was staged under a
-    share of the account's lock, so its ids are lower. Raises `AccountError`.
+    From its end on it is nobody's, so that no batch waits for the rest; one that dies on the way
+    goes on where it is asked for again. What its sessions have in the outbox goes out before their
+    tombstones: it was staged under a share of the account's lock, so its ids are lower. Raises
+    `AccountError`.
     """
-    return await again(lambda: _delete(database_url, account_id))
-
-
-async def _delete(database_url: str, account_id: str) -> int:
+    await again(lambda: _end(database_url, account_id))
     gone = 0
+    while some := await again(lambda: _delete_some(database_url, account_id)):
+        gone += some
+    return gone
+
+
+async def _end(database_url: str, account_id: str) -> None:
+    async with _on_account(database_url, account_id) as tx:
+        await accounts.end(tx, account_id)
+
+
+async def _delete_some(database_url: str, account_id: str) -> int:
+    """Delete some sessions, or else the account itself; return how many sessions that were."""
     async with _on_account(database_url, account_id) as tx:
         await accounts.lock_for_deletion(tx, account_id)
-        async for sessions in accounts.sessions(tx, account_id):
+        sessions = await accounts.sessions(tx, account_id)
+        if sessions:
             await outbox.stage(tx, [states.tombstone(one) for one in sessions], MESSAGE_LIMIT)
             await accounts.delete_sessions(tx, sessions)
-            gone += len(sessions)
-        await accounts.delete(tx, account_id)
-    return gone
+        else:
+            await accounts.delete(tx, account_id)
+        return len(sessions)
 
 
 @asynccontextmanager

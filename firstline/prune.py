@@ -25,8 +25,9 @@ async def prune_all(database_url: str, kept: Retention) -> Pruned:
     try:
         async with begin(engine) as tx:
             forbidden = await retention.forbidden(tx)
+            now = await retention.now(tx, datetime.now(UTC))
         went: Counter[str] = Counter()
-        while round_ := await prune_round(engine, kept, datetime.now(UTC)):
+        while round_ := await prune_round(engine, kept, now):
             went += round_
         asked = {store for store, _ in retention.stores(kept)}
         return Pruned(went, sorted(forbidden & asked))

@@ -1,15 +1,14 @@
 """Accounts as a whole: their categories, the trail of who changed what, and their end."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from domain.people import Actor
 from storage.database import Transaction
 
-_SESSIONS_AT_ONCE = 5_000
-"""Bounds what deleting holds in memory: ids here, and the rows whose keys Postgres has to check
-when a statement ends."""
+_SESSIONS_AT_ONCE = 1_000
+"""How many sessions a transaction deletes: who is to tell of one of them waits for that long."""
 
 
 class NoAccount(Exception):
@@ -85,31 +84,41 @@ async def count(tx: Transaction, account_id: str) -> dict[str, int]:
     return dict(row)
 
 
-async def lock_for_deletion(tx: Transaction, account_id: str) -> None:
-    """Lock parked sessions and then the account, as batches do, for as long as it takes.
+async def end(tx: Transaction, account_id: str) -> None:
+    """Have the account be nobody's from this transaction's commit on. Raises `NoAccount`.
 
-    Whoever started a session has committed by now, and whoever would start one waits, and finds
-    no account. Raises `NoAccount`.
+    Parked sessions are locked first and then the account, as batches do. Whoever started a session
+    has committed by now, and whoever would start one waits, and finds no account.
     """
-    await tx.execute("set local statement_timeout = 0")
+    parked = "from parked_sessions where account_id = $1"
+    await tx.execute(f"select {parked} order by session_id for update", account_id)
+    await lock_for_deletion(tx, account_id)
+    # Nothing is to wait behind them any more: what is not there yet is forbidden.
+    await tx.execute(f"delete {parked}", account_id)
     await tx.execute(
-        "select from parked_sessions where account_id = $1 order by session_id for update",
-        account_id,
+        "update accounts set ended_at = now() where id = $1 and ended_at is null", account_id
     )
+
+
+async def lock_for_deletion(tx: Transaction, account_id: str) -> None:
+    """Lock the account against others who would delete it, too. Raises `NoAccount`."""
+    await tx.execute("set local statement_timeout = 0")
     if not await tx.fetch("select from accounts where id = $1 for update", account_id):
         raise NoAccount(account_id)
 
 
-async def sessions(tx: Transaction, account_id: str) -> AsyncIterator[list[str]]:
-    """The ids of the account's sessions, in order, some at a time; they may be deleted meanwhile.
-
-    Seen is what was committed when this begins: the account has to be locked before.
-    """
-    cursor = await tx.cursor(
-        "select id::text from sessions where account_id = $1 order by id", account_id
+async def sessions(tx: Transaction, account_id: str) -> list[str]:
+    """The ids of some of the sessions of an account that has ended, locked in order."""
+    rows = await tx.fetch(
+        """
+        select id::text from sessions
+        where id = any(array(select id from sessions where account_id = $1 limit $2))
+        order by id for update
+        """,
+        account_id,
+        _SESSIONS_AT_ONCE,
     )
-    while rows := await cursor.fetch(_SESSIONS_AT_ONCE):
-        yield [row[0] for row in rows]
+    return [row[0] for row in rows]
 
 
 async def delete_sessions(tx: Transaction, session_ids: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ from storage.catalogue_rules import (
     Section,
     broken_references,
     contradictions,
+    going,
     mentioned,
 )
 
@@ -69,7 +70,12 @@ async def load(connection: AsyncConnection, catalogue: Rows, most_recipients: in
     known = {
         section.name: await _read(connection, section, values[section.name]) for section in SECTIONS
     }
-    if problems := [*contradictions(catalogue, known), *broken_references(catalogue, known)]:
+    problems = [
+        *going(known),
+        *contradictions(catalogue, known),
+        *broken_references(catalogue, known),
+    ]
+    if problems:
         raise CatalogueError(list(dict.fromkeys(problems)))
     counts = {}
     for section in SECTIONS:

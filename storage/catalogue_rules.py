@@ -103,6 +103,16 @@ def mentioned(catalogue: Rows) -> dict[str, set[Any]]:
     return values
 
 
+def going(known: Known) -> Iterator[str]:
+    """Which accounts are being deleted: what is loaded for them would go, too."""
+    for row in known["accounts"].values():
+        if row["ended_at"] is not None:
+            yield (
+                f"account {row['id']}: its deletion was broken off: run `firstline account delete`"
+                " again first"
+            )
+
+
 def contradictions(catalogue: Rows, known: Known) -> Iterator[str]:
     """What the catalogue would alter although it never changes."""
     for section in SECTIONS:

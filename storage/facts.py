@@ -99,15 +99,16 @@ async def lock(
     commands: Collection[Command],
     others: Collection[str],
     news: Collection[TicketNews] = (),
+    accounts: AbstractSet[str] = frozenset(),
 ) -> Facts:
     """Lock and read what ``commands`` and ``news`` are decided on.
 
-    ``others`` are sessions that are only looked at.
+    ``others`` are sessions that are only looked at, and ``accounts`` further ones to be kept.
     """
     facts = Facts()
     facts.accounts, facts.users = await people.lock_accounts(
         tx,
-        {command.account_id for command in commands} | {one.account_id for one in news},
+        {command.account_id for command in commands} | {one.account_id for one in news} | accounts,
         {command.actor_id for command in commands if command.actor_id is not None},
     )
     facts.sessions = await sessions.lock(tx, {command.session_id for command in commands})

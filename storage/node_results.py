@@ -74,7 +74,10 @@ async def claim(
         return None
     (row,) = rows
     account_id, session_id, correlation, category, problem_text, policy = row
-    await tx.fetch("select 1 from accounts where id = $1 for no key update", account_id)
+    if not await tx.fetch(
+        "select 1 from accounts where id = $1 and ended_at is null for no key update", account_id
+    ):
+        return None
     taken = await tx.fetch(
         _CLAIM, request_id, account_id, claimant.claim_id, claimant.holder, claimant.seconds
     )
@@ -93,6 +96,14 @@ async def claim(
         sum(not stands_in(parse_node(node)) for (node,) in served),
         nodes < budget.nodes and microdollars < budget.microdollars,
     )
+
+
+async def hold_account(tx: Transaction, account_id: str) -> None:
+    """Keep the account, where it is there, from being deleted, before its results are locked.
+
+    Whoever deletes it has its row first: in the other order the two would wait for each other.
+    """
+    await tx.fetch("select 1 from accounts where id = $1 for key share", account_id)
 
 
 async def store(tx: Transaction, request_id: str, claim_id: str, node: BuiltNode) -> bool:
@@ -173,7 +184,7 @@ _OPEN = """
         a.policy::text
     from node_requests r
     join sessions s on s.id = r.session_id
-    join accounts a on a.id = r.account_id
+    join accounts a on a.id = r.account_id and a.ended_at is null
     where r.request_id = $1 and s.status = 'active' and s.node_requested
         and not exists (
             select from node_requests later

@@ -28,13 +28,13 @@ async def lock_accounts(
 ) -> tuple[dict[str, Account], dict[str, User]]:
     """Keep accounts from being deleted, shared with every other batch; read them and their users.
 
-    An account that was deleted while it was waited for has none any more.
+    An account that ended while it was waited for has none any more.
     """
     rows = await tx.fetch(
         f"""
         with locked as materialized (
             select id, policy->>'intake_actor_id' as intake_actor_id, xmin from accounts
-            where id = any($2::uuid[]) order by id for key share
+            where id = any($2::uuid[]) and ended_at is null order by id for key share
         )
         select false as is_user, id::text, intake_actor_id, xmin::text, null, null, null from locked
         union all

@@ -55,6 +55,16 @@ async def forbidden(tx: Transaction) -> set[str]:
     return {store for (store,) in rows}
 
 
+async def now(tx: Transaction, clock: datetime) -> datetime:
+    """The time to count from: the database's, or that of ``clock`` where it is earlier.
+
+    A machine whose clock jumps ahead would forget at once what is to be kept for days.
+    """
+    ((theirs,),) = await tx.fetch("select now()")
+    earlier: datetime = min(theirs, clock)
+    return earlier
+
+
 async def prune(tx: Transaction, store: str, before: datetime, most: int) -> int | None:
     """Delete at most so much of what is older; return how much that was.
 

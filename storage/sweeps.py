@@ -44,7 +44,7 @@ async def idle_sessions(
         select s.account_id::text, s.id::text, s.version,
             s.last_activity_at + make_interval(hours => h.hours) as due
         from sessions s
-        join accounts a on a.id = s.account_id
+        join accounts a on a.id = s.account_id and a.ended_at is null
         cross join lateral (
             select coalesce((a.policy->'idle_hours'->>s.kind)::int, $5) as hours
         ) h
@@ -84,7 +84,7 @@ async def silent_escalations(
             e.moved_at + make_interval(mins => m.minutes) as due, e.notified + 1
         from escalations e
         join sessions s on s.id = e.session_id
-        join accounts a on a.id = e.account_id
+        join accounts a on a.id = e.account_id and a.ended_at is null
         cross join lateral (
             select case e.status
                 when 'open' then (a.policy->'escalation'->e.notified->>'after_minutes')::int
@@ -119,6 +119,7 @@ async def lost_claims(
         select e.account_id::text, e.session_id::text, s.version, e.moved_at
         from escalations e
         join sessions s on s.id = e.session_id
+        join accounts a on a.id = e.account_id and a.ended_at is null
         join users u on u.account_id = e.account_id and u.id = e.claimed_by
         where e.status = 'claimed'
             and e.moved_at <= $1

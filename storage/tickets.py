@@ -23,7 +23,7 @@ async def make_known(tx: Transaction, tickets: Collection[AccountTicket]) -> Non
         insert into tickets (account_id, kind, id)
         select distinct s.account_id, s.kind, s.id
         from unnest($1::uuid[], $2::text[], $3::text[]) as s(account_id, kind, id)
-        join accounts a on a.id = s.account_id
+        join accounts a on a.id = s.account_id and a.ended_at is null
         order by s.account_id, s.kind, s.id
         on conflict do nothing
         """,

@@ -68,7 +68,7 @@ def delete_account(
 ) -> None:
     """Delete an account with everything it has, for good; its later commands are forbidden.
 
-    Stop what sends its commands first: until this is done, they wait, and others behind them.
+    Stop what sends its commands first. Where this is broken off, run it again: it goes on.
 
     Example: firstline account delete 01890a5d-ac96-774b-bcce-b302099a8057
     """

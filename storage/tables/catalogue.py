@@ -52,6 +52,8 @@ accounts = Table(
     Column("categories", TEXTS, nullable=False, server_default=text("'{}'")),
     # what the account wants done by itself, in the shape of the catalogue file
     Column("policy", JSONB, nullable=False, server_default=text("'{}'")),
+    # it is being deleted, and nobody's any more
+    Column("ended_at", MOMENT),
     PrimaryKeyConstraint("id", name="accounts_pkey"),
 )
 

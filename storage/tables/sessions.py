@@ -250,6 +250,7 @@ escalations = Table(
         name="escalations_outcome_check",
     ),
 )
+Index("escalations_by_claimer", escalations.c.account_id, escalations.c.claimed_by)
 Index(
     "escalations_queue",
     escalations.c.account_id,

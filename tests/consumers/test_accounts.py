@@ -8,7 +8,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from consumers import save
+from consumers import apply, save
+from consumers.isolate import Applier
 from firstline import accounts
 from firstline.accounts import AccountError
 from storage import accounts as stored
@@ -25,7 +26,7 @@ from tests.builders import (
     an_id,
 )
 from tests.consumers.desk import Desk, notes, outcomes, resolve, start
-from tests.consumers.parked import Poison, a_parked_session
+from tests.consumers.parked import Poison, a_parked_session, bad
 from tests.consumers.wire import command, new_id
 from tests.waiting import until_waiting
 
@@ -88,6 +89,8 @@ async def test_a_start_that_is_about_to_commit_is_in_the_list(
     await saving.wait()
     deleting = asyncio.ensure_future(accounts.delete(database_url, ACME))
     await until_waiting(desk.connection, "firstline-accounts")
+    # Who waits takes stopped workers for stopped; a batch only takes its time.
+    assert await end_blockers(database_url, patience=0) == []
     opened.set()
     await starting
 
@@ -98,7 +101,7 @@ async def test_a_start_that_is_about_to_commit_is_in_the_list(
 
 
 @pytest.mark.parametrize("what", ["start", "intake", "notes", "what was parked"])
-async def test_what_comes_during_the_deletion_waits_and_is_forbidden(
+async def test_what_comes_during_the_deletion_is_forbidden_at_once(
     desk: Desk, database_url: str, poison: Poison, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     (parked,), _ = await a_parked_session(desk)
@@ -122,17 +125,114 @@ async def test_what_comes_during_the_deletion_waits_and_is_forbidden(
         "notes": notes(begun["session_id"]),
         "what was parked": parked,
     }[what]
-    coming = asyncio.ensure_future(desk.apply(late))
-    await until_waiting(desk.connection, "firstline")
-    # Who waits takes stopped workers for stopped; the deletion only takes its time.
-    assert await end_blockers(database_url, patience=0) == []
+    await desk.apply(late)
     go_on.set()
 
     assert await deleting == 2
-    await coming
     assert (await desk.answers())[2:] == outcomes([late], "forbidden")
     assert (await states(desk, late["session_id"]))[-1:] in ([], [None])
     assert (await desk.letters(), await desk.parked()) == ([], set())
+
+
+async def test_nothing_is_kept_of_a_poison_command_whose_account_goes_meanwhile(
+    desk: Desk, database_url: str, poison: Poison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = start()
+    await desk.apply(begun)
+    keeping, go_on = asyncio.Event(), asyncio.Event()
+
+    async def gated(tx: Any, folded: Any, *others: Any) -> None:  # noqa: ANN401 - those of save
+        if folded.letters:
+            keeping.set()
+            await go_on.wait()
+        await save.save(tx, folded, *others)
+
+    monkeypatch.setattr("consumers.apply.save", gated)
+    coming = asyncio.ensure_future(desk.apply(bad(begun["session_id"])))
+    await keeping.wait()
+    deleting = asyncio.ensure_future(accounts.delete(database_url, ACME))
+    await until_waiting(desk.connection, "firstline-accounts")
+    go_on.set()
+    await coming
+
+    assert await deleting == 1
+    poison.cure()
+    late = notes(begun["session_id"])
+    await desk.apply(late)
+    assert (await desk.answers())[-1:] == outcomes([late], "forbidden")
+    assert (await desk.letters(), await desk.parked()) == ([], set())
+
+
+@pytest.mark.usefixtures("poison")
+async def test_a_command_that_turns_out_poison_once_its_account_is_gone_is_forbidden(
+    desk: Desk, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = start()
+    await desk.apply(begun)
+
+    async def suspect(_: Applier) -> None:
+        await accounts.delete(database_url, ACME)
+
+    monkeypatch.setattr(Applier, "_suspect_ourselves", suspect)
+    odd = bad(begun["session_id"])
+    await desk.apply(odd)
+
+    assert (await desk.answers())[-1:] == outcomes([odd], "forbidden")
+    assert (await desk.letters(), await desk.parked()) == ([], set())
+
+
+async def test_what_was_answered_and_comes_again_as_the_account_goes_is_forbidden(
+    desk: Desk, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = start()
+    await desk.apply(begun)
+
+    lock = apply.lock
+
+    async def delete_first(*arguments: Any) -> Any:  # noqa: ANN401 - those of lock
+        await accounts.delete(database_url, ACME)
+        return await lock(*arguments)
+
+    monkeypatch.setattr("consumers.apply.lock", delete_first)
+    await desk.apply(begun)
+
+    assert await desk.answers() == [*outcomes([begun]), *outcomes([begun], "forbidden")]
+
+
+async def test_nobody_waits_while_a_deletion_takes_its_time_and_one_that_died_goes_on(
+    desk: Desk, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "_SESSIONS_AT_ONCE", 1)
+    ours = [start() for _ in range(3)]
+    await desk.apply(*ours)
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    delete_sessions, rounds = stored.delete_sessions, 0
+
+    async def gated(*arguments: Any) -> None:  # noqa: ANN401 - those of delete_sessions
+        nonlocal rounds
+        rounds += 1
+        if rounds == 2:
+            reached.set()
+            await go_on.wait()
+        await delete_sessions(*arguments)
+
+    monkeypatch.setattr(stored, "delete_sessions", gated)
+    deleting = asyncio.ensure_future(accounts.delete(database_url, ACME))
+    await reached.wait()
+    new = start()
+    other = start(account_id=GLOBEX, actor_id=GLOBEX_TECH)
+    async with asyncio.timeout(5):
+        await desk.apply(new, other)
+    assert (await desk.answers())[3:] == [*outcomes([new], "forbidden"), *outcomes([other])]
+    deleting.cancel()
+    await asyncio.gather(deleting, return_exceptions=True)
+    assert (await desk.counts())["sessions"] == 3
+
+    assert await accounts.delete(database_url, ACME) == 2
+    assert [(await states(desk, one["session_id"]))[-1] for one in ours] == [None] * 3
+    assert (await desk.counts())["sessions"] == 1
+    with pytest.raises(AccountError, match=r"^there is no account"):
+        await accounts.delete(database_url, ACME)
 
 
 async def test_a_deletion_that_loses_a_race_is_tried_again(

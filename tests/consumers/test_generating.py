@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
 from consumers.generating import Generating, GeneratingSettings
 from domain.built_nodes import AI_UNAVAILABLE
+from firstline.accounts import delete as delete_account
 from integrations.generator import Case, NodeDraft, NodeOption, Unavailable, Usage
-from storage import outbox
+from storage import accounts, outbox
 from storage.database import Transaction
 from storage.node_results import Budget
 from storage.outbox import Message
@@ -17,6 +19,7 @@ from tests.consumers.asking import asked_of, started
 from tests.consumers.desk import Desk
 from tests.consumers.generators import DRAFT, USAGE, Counting, always
 from tests.consumers.wire import Json, command, new_id
+from tests.waiting import until_waiting
 
 DEFAULT = GeneratingSettings()
 ARTICLE, GLOBEX_ARTICLE = an_id(0x71), an_id(0x72)
@@ -109,6 +112,31 @@ async def test_two_consumers_at_once_make_one_call(desk: Desk) -> None:
     async with asyncio.timeout(20):
         await asyncio.gather(first, second)
     assert (len(generator.asked), len(await served(desk))) == (1, 1)
+
+
+async def test_storing_and_deleting_the_account_do_not_wait_for_each_other(
+    desk: Desk, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = await started(desk)
+    generator = Counting()
+    generator.gate.clear()
+    answering = asyncio.ensure_future(consumer(desk, generator).answer(asked))
+    await generator.until_asked(1)
+    rounds = 0
+    delete = accounts.delete_sessions
+
+    async def gated(*arguments: Any) -> None:  # noqa: ANN401 - those of delete_sessions
+        nonlocal rounds
+        rounds += 1
+        generator.gate.set()
+        await until_waiting(desk.connection, "firstline")
+        await asyncio.sleep(1.2)  # who waits looks for a deadlock after a second, and not again
+        await delete(*arguments)
+
+    monkeypatch.setattr(accounts, "delete_sessions", gated)
+    assert await delete_account(database_url, ACME) == 1
+    await answering
+    assert (rounds, await served(desk), await used(desk)) == (1, [], [])
 
 
 async def test_a_claim_that_ran_out_is_taken_over_and_one_result_stands(desk: Desk) -> None:

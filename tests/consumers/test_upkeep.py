@@ -1,7 +1,9 @@
 """What was kept for long enough goes, slice by slice; what anybody may still need stays."""
 
 import asyncio
-from datetime import datetime, timedelta
+from collections import Counter
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
 
 import asyncpg
 import pytest
@@ -325,3 +327,27 @@ async def test_pruning_stops_at_once(desk: Desk) -> None:
     stop.set()
     async with asyncio.timeout(10):
         await pruning
+
+
+async def test_a_clock_that_is_ahead_makes_nobody_forget(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = start()
+    await desk.apply(begun)
+    await desk.connection.execute("update inbox set recorded_at = now()")
+
+    class Ahead:
+        @staticmethod
+        def now(tz: tzinfo) -> datetime:
+            return datetime.now(tz) + timedelta(days=500)
+
+    monkeypatch.setattr(upkeep, "datetime", Ahead)
+    stop, looked = asyncio.Event(), prune_round
+
+    async def once(*arguments: Any) -> Counter[str]:  # noqa: ANN401 - those of prune_round
+        stop.set()
+        return await looked(*arguments)
+
+    monkeypatch.setattr(upkeep, "prune_round", once)
+    await prune_forever(desk.engine, stop, 0.001, ALL)
+    assert list(await desk.inbox()) == [begun["command_id"]]

@@ -56,6 +56,14 @@ async def test_everything_that_refers_to_nothing_is_told_at_once(desk: Desk) -> 
     ]
 
 
+async def test_nothing_is_loaded_for_an_account_that_is_being_deleted(desk: Desk) -> None:
+    await desk.load(accounts=[account()])
+    await desk.connection.execute("update accounts set ended_at = now()")
+    told = "its deletion was broken off: run `firstline account delete` again first"
+    assert await desk.refuse(accounts=[account()]) == [f"account {ACME}: {told}"]
+    assert await desk.refuse(users=[user()]) == [f"account {ACME}: {told}"]
+
+
 async def test_every_typo_is_told_at_once_and_by_place(desk: Desk) -> None:
     nodes = {"n1": NODES["n1"] | {"options": [{"id": "y", "lable": "Yes", "next": "n1"}]}}
     problems = await desk.refuse(
