@@ -38,6 +38,7 @@ async def relay_forever(  # noqa: PLR0913, PLR0917 - where, how, and until when
     """
     pauses = growing_pauses()
     careful = False
+    transactions = signals.tally.transactions
     while not signals.stop.is_set():
         try:
             lease = await try_lease(database_url, f"{kafka.prefix}relay-{shard}")
@@ -67,6 +68,8 @@ async def relay_forever(  # noqa: PLR0913, PLR0917 - where, how, and until when
             pauses, careful = growing_pauses(), True  # one is out of the way; go on with the rest
         except Exception as error:  # noqa: BLE001 - whatever it was, the next relay recovers
             careful = isinstance(error, OWN_FAULT)
+            if signals.tally.transactions > transactions:  # it was at work: this is something new
+                pauses, transactions = growing_pauses(), signals.tally.transactions
             signals.tally.rebuilds += 1
             _log.warning("relay starts anew", shard=shard, error=describe(error))
             await _pause(signals.stop, next(pauses))

@@ -20,6 +20,9 @@ from storage.outbox import Intent, Message, Row
 TRANSACTION_SECONDS = 15
 """How long an open transaction of a dead relay may hold back those who read committed records."""
 
+CAREFUL_SECONDS = 300
+"""The same where rows go one by one: two thousand, each after Kafka's answer to the one before."""
+
 # While the broker still ends the last transaction, it refuses the next one's first request, and
 # the client asks again after this long. It takes a few milliseconds; the client's own value of 20
 # was most of what a sender waited for an answer.
@@ -44,17 +47,21 @@ class RowsRefused(Exception):
 
 
 @asynccontextmanager
-async def transactional_producer(kafka: Kafka, shard: int) -> AsyncIterator[AIOKafkaProducer]:
+async def transactional_producer(
+    kafka: Kafka, shard: int, *, careful: bool = False
+) -> AsyncIterator[AIOKafkaProducer]:
     """A producer that has fenced every predecessor of the shard and ended its transaction.
 
     Nothing is aborted on the way out: an error in a transaction leaves it to the next producer
     of the same id. A late request to end the old transaction could otherwise hit a new one,
-    because the client speaks the transaction protocol from before KIP-890.
+    because the client speaks the transaction protocol from before KIP-890. A ``careful`` one is to
+    send rows one by one.
     """
+    seconds = CAREFUL_SECONDS if careful else TRANSACTION_SECONDS
     producer = AIOKafkaProducer(
         **kafka.connection(),
         transactional_id=f"{kafka.prefix}relay-{shard}",
-        transaction_timeout_ms=TRANSACTION_SECONDS * 1000,
+        transaction_timeout_ms=seconds * 1000,
         request_timeout_ms=TRANSACTION_SECONDS * 1000,
         max_batch_size=_BATCH_BYTES,
         max_request_size=4 * _BATCH_BYTES,
@@ -92,7 +99,7 @@ async def publish(  # noqa: PLR0913 - what, and how
     and the progress read again. ``batches`` are the rows where they were encoded already;
     ``one_by_one`` tells the rows apart that Kafka refuses.
     """
-    async with asyncio.timeout(TRANSACTION_SECONDS):
+    async with asyncio.timeout(CAREFUL_SECONDS if one_by_one else TRANSACTION_SECONDS):
         if batches is None and not one_by_one:
             batches = await encode(producer, kafka, intent.rows)
         await producer.begin_transaction()

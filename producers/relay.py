@@ -232,7 +232,9 @@ async def open_relay(  # noqa: PLR0913 - where, and how
     tally: Tally | None = None,
 ) -> Relay:
     """Fence predecessors, then read the progress, then recover: in this order and no other."""
-    producer = await stack.enter_async_context(transactional_producer(kafka, shard))
+    producer = await stack.enter_async_context(
+        transactional_producer(kafka, shard, careful=careful)
+    )
     reach("relay: fenced")
     progress = await read_progress(kafka, shard)
     relay = Relay(engine, kafka, shard, settings, producer, progress, tally=tally or Tally())
@@ -252,7 +254,8 @@ async def lead(  # noqa: PLR0913 - where, how, and until when
 ) -> None:
     """Relay until told to stop, or until the first error, which ends this relay's life.
 
-    A predecessor that was stopped with the shard's row in its hands is not waited for.
+    A predecessor that was stopped with the shard's row in its hands is not waited for. A
+    ``careful`` relay only recovers: its transactions may stay open for minutes.
     """
     async with AsyncExitStack() as stack:
         async with watched(database_url):
@@ -260,7 +263,7 @@ async def lead(  # noqa: PLR0913 - where, how, and until when
                 stack, engine, kafka, shard, settings, careful=careful, tally=signals.tally
             )
         signals.recovered.set()
-        while not signals.stop.is_set():
+        while not careful and not signals.stop.is_set():
             signals.wake.clear()
             async with watched(database_url):
                 rows = await relay.relay_once()

@@ -95,7 +95,7 @@ class Recorder(Outlet):
         self.progress = 0
 
     @asynccontextmanager
-    async def _producer(self, _kafka: Kafka, _shard: int) -> AsyncIterator[int]:
+    async def _producer(self, _kafka: Kafka, _shard: int, **_: bool) -> AsyncIterator[int]:
         self.epoch += 1
         yield self.epoch
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers import kafka
+from producers import kafka, publish
 from producers.dead_letters import HEADERS_LIMIT, KEY_LIMIT, kept_headers, message
 from producers.kafka import partition_of
 from producers.topics import DEAD_LETTERS, MESSAGE_LIMIT
@@ -131,6 +131,10 @@ def test_headers_that_just_fit_are_all_kept() -> None:
     headers = [(b"a" * 10, b"v" * (HEADERS_LIMIT // 2 - 12))] * 2
     assert len(kept_headers(headers)) == 2
     assert len(kept_headers([*headers, (b"", None)])) == 2
+
+
+def test_a_record_without_a_key_lies_in_the_first_partition() -> None:
+    assert publish._partition(message(a_letter(key=None)), 12) == 0
 
 
 def test_a_long_key_is_not_remembered() -> None:

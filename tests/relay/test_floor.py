@@ -89,6 +89,20 @@ async def test_a_snapshot_that_somebody_holds_does_not_keep_it_down(outlet: Outl
         assert await rises_to_what_was_taken(outlet)
 
 
+async def test_neither_do_those_who_are_always_at_it(outlet: Outlet) -> None:
+    """Each transaction is open while others begin and end, and is taken from twice."""
+    open_: list[AsyncExitStack] = []
+    for _ in range(8):
+        stack = AsyncExitStack()
+        await outlet.stage(await stack.enter_async_context(begin(outlet.engine)))
+        open_.append(stack)
+        await outlet.take()
+        if len(open_) > 1:
+            await open_.pop(0).aclose()
+    await open_.pop().aclose()
+    assert outlet.floor.id > 0
+
+
 async def test_a_message_that_is_committed_late_is_not_passed_by(outlet: Outlet) -> None:
     """Its id was drawn first, and others went out, again and again, before it appeared."""
     async with begin(outlet.engine) as late:
@@ -99,6 +113,30 @@ async def test_a_message_that_is_committed_late_is_not_passed_by(outlet: Outlet)
             await outlet.take()
             await outlet.take()
     assert await outlet.take() == [value]
+
+
+async def test_who_stages_has_a_transaction_id_before_a_row_s_is_drawn(outlet: Outlet) -> None:
+    """Otherwise it might begin, for the floor, after what was taken meanwhile."""
+    asked: list[str] = []
+    async with begin(outlet.engine) as tx:
+        with tx.driver.query_logger(lambda record: asked.append(record.query)):
+            await outlet.stage(tx)
+    ours = [query for query in asked if "xact_id" in query or "into outbox" in query]
+    assert ["xact_id" in query for query in ours] == [True, False]
+
+
+async def test_it_comes_before_what_its_session_staged_later(outlet: Outlet) -> None:
+    """Though its id is the only one that is missing between two that were taken."""
+    async with begin(outlet.engine) as tx:
+        taken = [await outlet.stage(tx)]
+    async with begin(outlet.engine) as late:
+        value = await outlet.stage(late)
+        async with begin(outlet.engine) as tx:
+            taken.append(await outlet.stage(tx))
+        assert await outlet.take() == taken
+    async with begin(outlet.engine) as tx:
+        later = await outlet.stage(tx)
+    assert await outlet.take() == [value, later]
 
 
 async def test_neither_is_one_that_was_drawn_before_and_appears_while_the_floor_rises(

@@ -272,3 +272,25 @@ async def test_the_word_that_progress_was_lost_holds_for_one_loss(
     async with asyncio.timeout(30):
         await relay_forever(house.database_url, house.engine, house.kafka, settings, Signals())
     assert said == [True, True, False]
+
+
+@pytest.mark.parametrize(("works", "pauses"), [(True, {0.05}), (False, {0.05, 0.1, 0.2, 0.4, 0.8})])
+async def test_pauses_begin_anew_once_a_relay_was_at_work(
+    house: House, monkeypatch: pytest.MonkeyPatch, *, works: bool, pauses: set[float]
+) -> None:
+    """Else five errors in a year would have each further one cost five seconds."""
+    signals, paused = Signals(), list[float]()
+
+    async def fails(*_: object, **__: object) -> None:
+        signals.tally.transactions += works
+        raise OSError
+
+    async def pause(stop: asyncio.Event, seconds: float) -> None:
+        paused.append(seconds)
+        if len(paused) == 5:
+            stop.set()
+
+    monkeypatch.setattr(leadership, "lead", fails)
+    monkeypatch.setattr(leadership, "_pause", pause)
+    await relay_forever(house.database_url, house.engine, house.kafka, SMALL_INTENTS, signals)
+    assert set(paused) == pauses

@@ -14,6 +14,7 @@ from producers.leadership import relay_forever
 from producers.progress import ProgressUnreadable, read_progress
 from producers.relay import ProgressLost, Signals
 from producers.topics import RELAY_PROGRESS
+from storage.database import begin
 from tests.relay.house import PARTITIONS, SMALL_INTENTS, House
 from tests.relay.stops import RELAYING, Stopped
 
@@ -148,6 +149,21 @@ async def test_an_operator_lets_it_go_on_once(house: House, elsewhere: House) ->
     await elsewhere.stage(5)
     await elsewhere.relay_all()
     assert await elsewhere.faults() == set()
+
+
+async def test_the_operators_word_is_used_up_by_who_goes_on(house: House, elsewhere: House) -> None:
+    await house.stage(20)
+    await house.relay_all()
+    signals = Signals()
+    relaying = asyncio.ensure_future(
+        relay_forever(house.database_url, house.engine, elsewhere.kafka, ACCEPTING, signals)
+    )
+    async with asyncio.timeout(60):
+        await signals.recovered.wait()
+        async with begin(house.engine) as tx:
+            await tx.execute("update relay_shards set number = 1000, settled = 1000")
+        with pytest.raises(ProgressLost, match="1000 was settled"):
+            await relaying
 
 
 async def test_what_was_open_goes_out_again_by_the_operators_word(

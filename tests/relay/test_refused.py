@@ -1,14 +1,17 @@
 """A message that Kafka refuses for its own sake is set aside, and the others flow."""
 
+import asyncio
 import secrets
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.produce import ProduceRequest
 
 from firstline.topics import create_topics
-from producers import leadership
+from producers import leadership, publish
 from producers.leadership import relay_forever
 from producers.relay import Relay, Signals, lead
 from storage import backoff
@@ -73,6 +76,32 @@ async def test_nothing_is_set_aside_because_there_is_much_of_it(
     await relay_all(narrow, monkeypatch)
     assert await narrow.faults() == set()
     assert await set_aside(narrow) == []
+
+
+async def test_one_is_found_however_long_it_takes_to_send_them_one_by_one(
+    narrow: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two thousand round trips of eight milliseconds are more than a transaction has time for."""
+    send = AIOKafkaClient.send
+
+    async def slowly(
+        client: AIOKafkaClient,
+        node: object,
+        request: object,
+        **how: Any,  # noqa: ANN401 - as the client takes it
+    ) -> object:
+        if isinstance(request, ProduceRequest):
+            await asyncio.sleep(0.3)
+        return await send(client, node, request, **how)
+
+    monkeypatch.setattr(publish, "TRANSACTION_SECONDS", 2)
+    monkeypatch.setattr(AIOKafkaClient, "send", slowly)
+    messages = [message(number) for number in range(7)]
+    await narrow.stage_these([*messages, too_large()])
+    await relay_all(narrow, monkeypatch)
+    narrow.staged = messages
+    assert await narrow.faults() == set()
+    assert len(await set_aside(narrow)) == 1
 
 
 async def test_a_message_as_large_as_firstline_writes_is_taken(

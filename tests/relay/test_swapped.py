@@ -127,7 +127,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, wake: Callable[[], Awaitable[None
             await wake()
 
     @asynccontextmanager
-    async def fenced(kafka: Kafka, shard: int) -> AsyncIterator[AIOKafkaProducer]:
+    async def fenced(kafka: Kafka, shard: int, **_: bool) -> AsyncIterator[AIOKafkaProducer]:
         async with transactional_producer(kafka, shard) as producer:
             await between()
             yield producer

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from unittest import mock
 
 import pytest
@@ -133,7 +134,7 @@ async def test_with_an_id_of_its_own_a_replaced_relay_publishes(
     """Why the transactional id is the shard's: it is what fences."""
     ids = iter(range(10))
 
-    def own_id(kafka: Kafka, shard: int) -> object:
+    def own_id(kafka: Kafka, shard: int, **_: bool) -> object:
         return transactional_producer(kafka, 100 * next(ids) + shard)
 
     monkeypatch.setattr(relay_module, "transactional_producer", own_id)
@@ -144,6 +145,15 @@ async def test_with_an_id_of_its_own_a_replaced_relay_publishes(
         await house.relay_all()
         await old.publish(intent)
     assert await house.faults() == {TWICE}
+
+
+async def test_a_relay_of_another_deployment_replaces_nobody(house: House) -> None:
+    """They may share a cluster, and have a shard 0 each."""
+    await house.stage(8)
+    elsewhere = replace(house.kafka, prefix=f"other-{house.kafka.prefix}")
+    async with house.relay() as relay, transactional_producer(elsewhere, 0):
+        assert await relay.relay_once() == 8
+    assert await house.faults() == set()
 
 
 @pytest.mark.parametrize("careful", [False, True])
