@@ -4,8 +4,9 @@ A draft is a tree. Each walk is a path through it, from the first node to its go
 that nobody has walked yet leads to an escalation.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count, islice
 
 from domain.built_nodes import BuiltNode, NodeKind
 from domain.events import StepRecorded
@@ -73,7 +74,7 @@ def drafted(draft_id: str, session: Active, taken: Sequence[Taken]) -> Draft | N
     if not taken:
         return None
     origin = session.origin
-    start, nodes = _chain(taken, 1)
+    start, nodes = _chain(taken, {})
     if _is_too_large(flow := _flow(start, nodes)):
         return None
     title = " ".join((origin.problem_text or "").split()) or _UNTITLED
@@ -118,15 +119,19 @@ def _grown(flow: Flow, taken: Sequence[Taken]) -> Flow | None:
         if is_end(flow.nodes[following]):
             if not rest and following == _DONE.id:
                 return flow
-            start, added = _chain(rest, len(flow.nodes) + 1)
+            start, added = _chain(rest, flow.nodes)
             return _flow(flow.start, {**flow.nodes, **added, at: _led(node, one.option_id, start)})
         at = following
     return flow
 
 
-def _chain(taken: Sequence[Taken], number: int) -> tuple[str, dict[str, Node]]:
-    """The nodes of a path, numbered from there, and what it begins with: its end if it is empty."""
-    ids = [*(f"n{number + place}" for place in range(len(taken))), _DONE.id]
+def _chain(taken: Sequence[Taken], others: Mapping[str, Node]) -> tuple[str, dict[str, Node]]:
+    """The nodes of a path, by ids that no others have, and what it begins with.
+
+    That is its end where it is empty.
+    """
+    free = (name for name in map("n{}".format, count(len(others) + 1)) if name not in others)
+    ids = [*islice(free, len(taken)), _DONE.id]
     nodes = {
         node_id: _node(node_id, one.node, one.option_id, following)
         for node_id, one, following in zip(ids, taken, ids[1:], strict=False)
@@ -181,8 +186,9 @@ def _alike(node: Node, built: BuiltNode) -> bool:
 
 
 def _flow(start: str, nodes: dict[str, Node]) -> Flow:
-    """The flow with those ends that something leads to."""
+    """The flow with those ends that something leads to: its own, and ours where it has none."""
     inner = {name: node for name, node in nodes.items() if not is_end(node)}
     led_to = {following for node in inner.values() for following in leads_to(node)}
-    ends = {end.id: end for end in (_DONE, _NOT_WALKED) if end.id in led_to}
-    return Flow(start, {**inner, **ends})
+    ends = {_DONE.id: _DONE, _NOT_WALKED.id: _NOT_WALKED, **nodes}
+    outer = {name: ends[name] for name in ends if name in led_to and name not in inner}
+    return Flow(start, {**inner, **outer})

@@ -425,6 +425,13 @@ def test_the_system_does_nothing_but_abandon(name: str) -> None:
     given(started(kind=SessionKind.FLOW)).when(command, user=None).then(Code.FORBIDDEN)
 
 
+@pytest.mark.parametrize("history", [(), (started(),)], ids=["unborn", "active"])
+def test_nor_does_it_anything_in_an_account_that_is_not_there(history: tuple[Event, ...]) -> None:
+    """There is no actor to be looked for, in whom it would show."""
+    command = abandon(actor_id=None)
+    given(*history).when(command, user=None, account_known=False).then(Code.FORBIDDEN)
+
+
 def started_by(user: User, actor: Actor) -> None:
     """Expect that the user may start a session, and as whom."""
     given().when(start_adhoc(actor_id=user.id), user=user).then(started(started_by=actor))

@@ -1,5 +1,10 @@
 """Helpful walks become drafts, and walks that begin alike become one."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
 from domain.built_nodes import BuiltNode, Choice, NodeKind
 from domain.drafts import Draft, Taken, drafted, merged, path
 from domain.flows import (
@@ -191,6 +196,42 @@ def test_a_longer_walk_goes_on_where_a_shorter_one_ended() -> None:
         == walk(shorter, "1", None, "2")
         == ["Is it on?", "Push the button.", "Does it ring?", DONE.text]
     )
+
+
+@pytest.mark.parametrize(
+    ("longer", "options", "read"),
+    [
+        ((yes(ON), did(PUSH), did(READ)), ("1", None, None), ["Push the button.", "Read this."]),
+        ((no(ON), did(WAIT), did(READ)), ("2", None, None), ["Wait.", "Read this."]),
+    ],
+    ids=["where the first ended", "where the second ended"],
+)
+def test_a_third_walk_takes_the_place_of_no_node(
+    longer: Sequence[Taken], options: Sequence[str | None], read: list[str]
+) -> None:
+    """Once each answer was walked nothing escalates any more: the flow has a node less."""
+    second = merged(draft_of(yes(ON), did(PUSH)), OTHER_SESSION, [no(ON), did(WAIT)])
+    assert second is not None
+    third = merged(second, an_id(0x99), longer)
+    assert third is not None
+    assert faults(third.flow) == []
+    assert walk(third.flow, *options) == ["Is it on?", *read, DONE.text]
+    other = "2" if options[0] == "1" else "1"
+    assert walk(third.flow, other, None) == walk(second.flow, other, None)
+
+
+def test_what_somebody_made_of_a_draft_by_hand_keeps_its_ends() -> None:
+    """They load it anew, with other words and other ends; helpful walks go on to grow it."""
+    draft = draft_of(yes(ON), did(PUSH))
+    fixed = ResolveEnd("fixed", "It prints.")
+    nodes = {**draft.flow.nodes, "n2": Action("n2", "Push the button.", "fixed"), "fixed": fixed}
+    del nodes["done"]
+    by_hand = replace(draft, flow=Flow("n1", nodes))
+    flow = with_also(by_hand, no(ON), did(WAIT))
+    assert flow is not None
+    assert walk(flow, "1", None) == ["Is it on?", "Push the button.", fixed.text]
+    assert walk(flow, "2", None) == ["Is it on?", "Wait.", DONE.text]
+    assert merged(replace(by_hand, flow=flow), an_id(0x99), [yes(ON), did(PUSH)]) is not None
 
 
 def test_where_two_walks_part_at_one_answer_the_first_stands() -> None:

@@ -121,6 +121,9 @@ STORIES: dict[str, tuple[Sequence[TicketNews], TicketStatus, Sequence[Effect | N
         [reopened(2), closed(3), closed(1)], SHUT, [None, ENDED, None],
     ),
     "the reopening comes last": ([closed(1), closed(3), reopened(2)], SHUT, [ENDED, ENDED, None]),
+    "closed twice, the later first, then reopened in between": (
+        [closed(3), closed(1), reopened(2)], SHUT, [ENDED, ENDED, None],
+    ),
     "reopened twice": ([reopened(2), reopened(4), closed(3)], OPEN, [None, None, None]),
     "reopened twice, the later first": (
         [reopened(4), reopened(2), closed(3)], OPEN, [None, None, None],
@@ -128,6 +131,7 @@ STORIES: dict[str, tuple[Sequence[TicketNews], TicketStatus, Sequence[Effect | N
     "closed, nobody says when": ([closed(None)], SHUT, [ENDED]),
     "reopened, closed, nobody says when": ([reopened(2), closed(None)], SHUT, [None, ENDED]),
     "closed, reopened, nobody says when": ([closed(1), reopened(None)], OPEN, [ENDED, None]),
+    "reopened at the moment of the closing": ([closed(2), reopened(2)], OPEN, [ENDED, None]),
     "closed at the moment of the reopening": ([reopened(2), closed(2)], SHUT, [None, ENDED]),
 }  # fmt: skip
 
@@ -167,6 +171,8 @@ def test_a_reopening_tells_when() -> None:
 def test_a_reopening_of_which_nobody_says_when_was_when_the_ticket_was_last_told_of() -> None:
     ticket, _ = heard(closed(1), reopened(None))
     assert ticket.reopened_at == at(1)
+    ticket, _ = heard(reopened(None))
+    assert ticket.reopened_at is not None, "whoever starts on it names the last session"
 
 
 @pytest.mark.parametrize(
