@@ -6,8 +6,9 @@ command: it is kept as a dead letter and parks its session, and everything else 
 
 import asyncio
 import random
+import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
@@ -53,13 +54,17 @@ class Defect(Exception):
     """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Applier:
-    """Applies batches to one database."""
+    """Applies batches to one database.
+
+    ``tried_at`` is when it tried last, by the monotonic clock.
+    """
 
     engine: AsyncEngine
     limits: Limits
     poison_per_minute: int = 60
+    tried_at: float = field(default_factory=time.monotonic, init=False)
 
     async def apply(self, batch: Batch, now: datetime) -> Applied:
         """Apply a batch; isolate what cannot be applied for a reason of its own.
@@ -70,6 +75,7 @@ class Applier:
         """
         error: Exception
         for attempt in range(_TRIES):
+            self.tried_at = time.monotonic()
             try:
                 if any(isinstance(item, Poison) for item in batch.items):
                     await self._suspect_ourselves()

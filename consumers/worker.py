@@ -29,6 +29,7 @@ from consumers.records import Record
 from producers.kafka import Kafka
 from storage.backoff import growing_pauses
 from storage.blockers import watched
+from storage.database import ANSWER_SECONDS
 from storage.failpoints import reach
 from storage.positions import Partition, PositionBehind
 
@@ -37,6 +38,11 @@ _log = structlog.get_logger()
 _COMMIT_EVERY_SECONDS = 1.0
 # How long a fetch waits for the first record; it returns with it at once.
 _PATIENCE_MS = 500
+# A batch that takes longer waits for a lock or for an answer; it may do so for minutes.
+_LONG_SECONDS = 5.0
+_POLL_EVERY_SECONDS = 1.0
+# One attempt does not: Postgres answers within half of this, or is not waited for.
+_ATTEMPT_SECONDS = 2 * ANSWER_SECONDS
 # Brokers answer each half second, even where there is nothing to read.
 _KAFKA_AWAY_SECONDS = 10.0
 _DRAIN_SECONDS = 8.0
@@ -71,9 +77,9 @@ class Standing:
 
     ``lag`` counts by topic what it is assigned and has not applied. ``oldest_ms`` is when Kafka
     took the oldest record at hand, in milliseconds since 1970. ``applied_at`` is when it last
-    applied anything, by the monotonic clock. It is ``waiting`` while a server is away: Postgres
-    for the batch at hand, or Kafka where there is none. ``damaged`` counts what of the lag nobody
-    can read.
+    applied anything, by the monotonic clock. It is ``waiting`` while Postgres or somebody's lock
+    holds up the batch at hand, or Kafka is away where there is none. ``damaged`` counts what of the
+    lag nobody can read.
     """
 
     lag: Mapping[str, int]
@@ -178,6 +184,7 @@ class Worker:
             and not at_hand
             and consumer.answered_seconds_ago() > _KAFKA_AWAY_SECONDS
         )
+        tried_ago = time.monotonic() - self._applier.tried_at
         lag = Counter(record.topic for record in at_hand)
         for partition, offsets in behind.items():
             lag[partition.topic] += offsets
@@ -185,7 +192,7 @@ class Worker:
             lag,
             min((one.timestamp for one in at_hand if one.timestamp > 0), default=None),
             self._applied_at,
-            waiting=self._waiting > 0 or away,
+            waiting=away or (self._waiting > 0 and tried_ago < _ATTEMPT_SECONDS),
             consuming=self._rebalances.assigned.is_set() and not self._stopping,
             damaged=0
             if consumer is None
@@ -257,7 +264,7 @@ class Worker:
                 return False
             try:
                 async with watched(self._database_url):
-                    applied = await self._applier.apply(batch, datetime.now(UTC))
+                    applied = await self._applied(batch)
             except PositionBehind as error:
                 _log.warning("reading starts again at the positions", why=str(error))
                 await self._rebalances.seek(self.consumer, self.consumer.assignment())
@@ -280,6 +287,19 @@ class Worker:
                 self._applied_at = time.monotonic()
                 self._on_applied(batch, applied)
                 return True
+
+    async def _applied(self, batch: Batch) -> Applied:
+        """Apply the batch; where that takes long, as behind somebody's lock, poll meanwhile."""
+        applying = asyncio.ensure_future(self._applier.apply(batch, datetime.now(UTC)))
+        try:
+            await asyncio.wait({applying}, timeout=_LONG_SECONDS)
+            while not applying.done() and not self._stopping:
+                await self._wait_and_poll(_POLL_EVERY_SECONDS)
+            return await applying
+        finally:
+            if not applying.done():
+                applying.cancel()
+                await asyncio.gather(applying, return_exceptions=True)
 
     async def _wait_and_poll(self, seconds: float) -> None:
         """Wait, but keep polling paused partitions: who does not poll has to leave the group."""

@@ -17,7 +17,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 _AGAIN_CODES = ("23505", "23503", "40001", "40P01", "55P03")
 _WAIT_CLASSES = ("08", "53", "55", "57", "58")
 # A server that only reads was just demoted, or is not promoted yet: whoever follows will write.
-_WAIT_CODES = ("25006",)
+# A process that stood still in a transaction finds that its connection was ended for it.
+_WAIT_CODES = ("25006", "25P03")
 _CANCELED = "57014"
 _OWN_CLASSES = ("22", "54")
 _OWN_CODES = ("23502", "23514")

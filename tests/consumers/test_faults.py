@@ -1,6 +1,7 @@
 """What goes wrong, each really brought about, and what becomes of the batch."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
@@ -10,16 +11,23 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from consumers.apply import Batch
 from consumers.isolate import Applier, DeploymentWrong, TookTooLong, TryLater
 from consumers.worker import Worker, WorkerSettings
-from domain.context import Limits
+from domain.commands import Command
+from domain.context import Context, Limits
+from domain.decide import decide
+from domain.decisions import Decision
+from domain.sessions import Session
 from firstline.errors import explain
 from producers.kafka import Kafka
+from storage import database
 from storage.database import APPLICATION_NAME, begin, connect
 from storage.faults import Fault, classify, describe
 from tests.builders import ACME, FLOW, NOW, TECH, an_id
 from tests.consumers.desk import Desk, notes, outcomes, start
 from tests.consumers.gate import Gate, gate_before_saving
+from tests.consumers.parked import bad
 from tests.consumers.wire import command, new_id
 from tests.muted import muted
 from tests.waiting import until_waiting
@@ -55,6 +63,28 @@ async def test_one_command_in_two_batches_at_once_has_one_effect_and_two_answers
     assert sorted(answer["duplicate"] for answer in answers) == [False, True]
     assert await desk.events(one["session_id"]) == ["started"]
     assert (await desk.counts())["sessions"] == 3
+
+
+@pytest.mark.usefixtures("poison")
+async def test_what_another_worker_is_about_to_park_is_not_overtaken(
+    desk: Desk, gate: Callable[..., Gate]
+) -> None:
+    """It has the same partition, and has read further: it knows of the poison once it may go on."""
+    first = gate()
+    session = start()["session_id"]
+    parks = desk.batch(bad(session))
+    behind = desk.batch(start(session))
+    (partition,) = parks.spans
+    both = Batch([*parks.items, *behind.items], {partition: range(2)})
+    applying = [asyncio.ensure_future(desk.applier.apply(parks, NOW))]
+    await first.reached.wait()
+    applying.append(asyncio.ensure_future(desk.applier.apply(both, NOW)))
+    await until_waiting(desk.connection, APPLICATION_NAME)
+    first.opened.set()
+    await asyncio.gather(*applying)
+
+    assert [letter["reason"] for letter in await desk.letters()] == ["poison", "parked"]
+    assert await desk.answers() == []
 
 
 async def test_of_two_starts_on_one_ticket_at_once_one_comes_to_be(
@@ -222,6 +252,27 @@ async def test_a_server_that_only_reads_is_waited_for(desk: Desk, database_url: 
     assert await desk.answers() == outcomes([one])
 
 
+async def test_a_process_that_stood_still_in_a_transaction_tries_again(
+    desk: Desk, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres has ended its connection meanwhile, and says so at the next statement."""
+    monkeypatch.setitem(database._SESSION_SETTINGS, "idle_in_transaction_session_timeout", "200ms")
+    engine = connect(database_url)
+
+    def standing_still(session: Session, command: Command, context: Context) -> Decision:
+        time.sleep(1)
+        return decide(session, command, context)
+
+    monkeypatch.setattr("consumers.fold.decide", standing_still)
+    batch = desk.batch(one := start())
+    with pytest.raises(TryLater, match="25P03"):
+        await Applier(engine, Limits()).apply(batch, NOW)
+    monkeypatch.undo()
+    await Applier(engine, Limits()).apply(batch, NOW)
+    await engine.dispose()
+    assert await desk.answers() == outcomes([one])
+
+
 async def test_a_race_without_an_end_is_waited_for(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,6 +392,7 @@ async def test_a_value_that_the_driver_refuses_is_the_record_s_own_fault(
         (asyncpg.OutOfMemoryError(), WAIT),
         (asyncpg.AdminShutdownError(), WAIT),
         (asyncpg.CrashShutdownError(), WAIT),
+        (asyncpg.IdleInTransactionSessionTimeoutError(), WAIT),
         # For a moment after the server has said that it ends an idle connection.
         (asyncpg.InternalClientError("cannot switch to state 15; another operation (2)"), WAIT),
         (asyncpg.SerializationError(), AGAIN),

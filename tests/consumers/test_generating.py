@@ -1,18 +1,21 @@
 """A node is paid for once, kept before it is served, and never silently missing."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumers.generating import Generating, GeneratingSettings
 from domain.built_nodes import AI_UNAVAILABLE
 from firstline.accounts import delete as delete_account
 from integrations.generator import Case, NodeDraft, NodeOption, Unavailable, Usage
-from storage import accounts, outbox
-from storage.database import Transaction
-from storage.node_results import Budget
+from schemas.states import NodeRequest
+from storage import accounts, node_results, outbox
+from storage.database import APPLICATION_NAME, Transaction, begin
+from storage.node_results import Budget, Claimant, Granted
 from storage.outbox import Message
 from tests.builders import ACME, GLOBEX, an_id
 from tests.consumers.asking import asked_of, started
@@ -92,6 +95,8 @@ async def test_a_redelivered_request_calls_nobody(desk: Desk) -> None:
     generator = Counting()
     for holder in ("one", "one", "other"):
         assert await consumer(desk, generator, holder).answer_once(asked) is None
+    await desk.connection.execute("update node_results set claimed_until = claimed_at")
+    assert await consumer(desk, generator, "other").answer_once(asked) is None, "long after it"
     await shown(desk)
     assert await consumer(desk, generator).answer_once(asked) is None
     assert (len(generator.asked), len(await served(desk))) == (1, 1)
@@ -160,7 +165,8 @@ async def test_what_a_consumer_held_when_it_died_is_free_for_its_successor(desk:
     died = asyncio.ensure_future(consumer(desk, stuck).answer(asked))
     await stuck.until_asked(1)
     died.cancel()
-    other = consumer(desk, generator, "other")
+    other = consumer(desk, generator, "on")  # as worker-1 is to worker-10
+    await other.take_place()
     await other.let_go()
     assert await other.answer_once(asked) is not None, "another's claims stand"
     successor = consumer(desk, generator)
@@ -190,6 +196,27 @@ async def test_what_postgres_refuses_of_an_answer_is_paid_for_once(desk: Desk) -
     assert len(generator.asked) == 1
     assert (await shown(desk))["node"]["reason_category"] == AI_UNAVAILABLE
     assert await used(desk) == []
+
+
+async def test_a_result_whose_commit_nobody_heard_of_is_stored_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = await started(desk)
+    generator = Counting()
+    unheard = iter([False, True])
+
+    @asynccontextmanager
+    async def deaf(engine: AsyncEngine) -> AsyncIterator[Transaction]:
+        async with begin(engine) as tx:
+            yield tx
+        if next(unheard, False):
+            raise OSError
+
+    monkeypatch.setattr("consumers.generating.begin", deaf)
+    async with asyncio.timeout(20):
+        await consumer(desk, generator).answer(asked)
+    assert (len(generator.asked), len(await served(desk))) == (1, 1)
+    assert await used(desk) == [(ACME, 1, 100, 20, 7)]
 
 
 async def test_a_result_is_kept_until_the_database_takes_it(
@@ -367,6 +394,28 @@ async def test_calls_under_way_count(desk: Desk) -> None:
     generator.gate.set()
     await answering
     assert len(generator.asked) == 1
+
+
+async def test_claims_of_an_account_take_turns_and_count_until_they_run_out(desk: Desk) -> None:
+    asked = [await started(desk) for _ in range(3)]
+
+    async def within_budget(tx: Transaction, request: NodeRequest) -> bool:
+        claimant = Claimant("one", new_id(), 30)
+        granted = await node_results.claim(tx, request.request_id, claimant, Budget(1, 10**9))
+        assert isinstance(granted, Granted)
+        return granted.within_budget
+
+    async def at_once(request: NodeRequest) -> bool:
+        async with begin(desk.engine) as tx:
+            return await within_budget(tx, request)
+
+    async with begin(desk.engine) as tx:
+        assert await within_budget(tx, asked[0])
+        second = asyncio.ensure_future(at_once(asked[1]))
+        await until_waiting(desk.connection, APPLICATION_NAME)
+    assert not await second
+    await desk.connection.execute("update node_results set claimed_until = claimed_at")
+    assert await at_once(asked[2])
 
 
 # -- what is gone ----------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.apply import Batch
-from consumers.isolate import halves
+from consumers.isolate import Defect, halves
 from consumers.reasons import Reason
 from consumers.records import DeadLetter
 from domain.commands import Command
@@ -233,6 +233,23 @@ async def test_what_cannot_be_read_and_what_is_refused_goes_on_beside_poison(des
     *_, told = await desk.letter_messages()
     assert told["fl_size"] == b"524289"
     assert told["fl_sha256"] == hashlib.sha256(large).hexdigest().encode()
+
+
+async def test_what_cannot_even_be_put_away_is_not_skipped(desk: Desk) -> None:
+    """The worker stops before it, and its mended version goes on there."""
+    await desk.connection.execute(
+        "alter table dead_letters add constraint odd_check check (reason <> 'unreadable')"
+    )
+    sent = [start(), start()]
+    batch = desk.batch(sent[0], b"{", sent[1])
+    for _ in range(2):
+        with pytest.raises(Defect, match="at 1 cannot be put away"):
+            await desk.applier.apply(batch, NOW)
+        assert await desk.position() == 1
+    await desk.connection.execute("alter table dead_letters drop constraint odd_check")
+    await desk.applier.apply(batch, NOW)
+    assert await desk.answers() == outcomes(sent)
+    assert [letter["reason"] for letter in await desk.letters()] == ["unreadable"]
 
 
 @pytest.mark.usefixtures("_poisonous")

@@ -195,3 +195,13 @@ async def test_what_is_given_up_ends_where_it_stands(bench: Bench) -> None:
     await bench.lanes.give_up()
     assert bench.begun == [(1, 0), (1, 1)]
     assert not bench.lanes.at_hand
+
+
+async def test_what_gathered_is_given_up_as_well(bench: Bench) -> None:
+    for number in (1, 2):
+        await bench.take_up(number, FEW)
+    await settled()
+    await bench.lanes.give_up()
+    await settled()
+    assert bench.begun == [(1, -1)]
+    assert not bench.lanes.at_hand

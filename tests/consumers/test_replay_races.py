@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from consumers.apply import Batch
 from consumers.dead_letter_rules import LetterStays
 from consumers.records import Delivery
 from consumers.records import Poison as Poisoned
+from storage import dead_letter_desk as storage_desk
 from storage import dead_letters
 from storage.database import APPLICATION_NAME, begin
 from tests.builders import ACME, NOW
@@ -68,6 +70,43 @@ async def test_a_replay_waits_for_a_batch_that_parks_more_and_takes_it_along(
 
     assert (await desk.answers())[1:] == outcomes([*queue, later])
     assert await desk.parked() == set()
+
+
+async def test_so_does_one_of_several_transactions_before_each_of_them(
+    desk: Desk,
+    poison: Poison,
+    operator: dead_letter_desk.Desk,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else it would unpark the session in front of what was parked; a session would hold it up."""
+    monkeypatch.setattr(storage_desk, "MOST_COMMANDS", 2)
+    queue, letters = await a_parked_session(desk, *[None] * 2)
+    await desk.connection.execute("delete from sessions")
+    poison.cure()
+    later = notes(queue[0]["session_id"])
+    in_transaction = dead_letter_desk.Desk._in_transaction
+    first_is_done, go_on = asyncio.Event(), asyncio.Event()
+
+    async def gated(self: dead_letter_desk.Desk, work: Any) -> Any:  # noqa: ANN401 - as it takes it
+        if first_is_done.is_set():
+            await go_on.wait()
+        came = await in_transaction(self, work)
+        first_is_done.set()
+        return came
+
+    monkeypatch.setattr(dead_letter_desk.Desk, "_in_transaction", gated)
+    gate = gate_before_saving(monkeypatch, "consumers.apply")
+    replaying = asyncio.ensure_future(operator.replay(letters[0], EVE, NOW))
+    await first_is_done.wait()
+    applying = asyncio.ensure_future(desk.apply(later))
+    await gate.reached.wait()
+    go_on.set()
+    await until_waiting(desk.connection, APPLICATION_NAME)
+    gate.opened.set()
+    await asyncio.gather(replaying, applying)
+
+    assert (await desk.answers())[1:] == outcomes([*queue, later], "unknown_session")
+    assert (await desk.parked(), await ids(desk)) == (set(), [])
 
 
 async def test_poison_that_comes_as_the_session_is_unparked_parks_it_again(

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from consumers import upkeep
+from consumers import dead_letter_desk, upkeep
 from consumers.sweeps import sweep_once
 from consumers.upkeep import prune_forever, prune_once, prune_round
 from firstline.check.role import NEEDED
@@ -17,6 +17,7 @@ from storage.database import begin
 from storage.retention import Retention
 from tests.builders import ACME, ENGINEER, NOW, an_id
 from tests.consumers.desk import Desk, notes, resolve, start
+from tests.consumers.parked import EVE, Poison, a_parked_session
 from tests.consumers.wire import Json, command, new_id
 
 DAY, MOMENT = timedelta(days=1), timedelta(microseconds=1)
@@ -91,6 +92,17 @@ async def test_a_parked_command_is_remembered_for_as_long_as_it_waits(desk: Desk
     await desk.connection.execute("update inbox set reply = null")
     assert await prune_round(desk.engine, ALL, OVER) == {}
     assert await count(desk, "inbox") == 1
+
+
+async def test_a_command_that_was_parked_is_remembered_from_its_answer_on(
+    desk: Desk, poison: Poison, operator: dead_letter_desk.Desk
+) -> None:
+    queue, letters = await a_parked_session(desk, None)
+    poison.cure()
+    await operator.replay(letters[0], EVE, NOW + DAY)
+    assert await prune_round(desk.engine, Retention(commands=WINDOW), OVER) == {"inbox": 1}
+    await desk.apply(*queue)
+    assert [one["duplicate"] for one in (await desk.replies())[-2:]] == [True, True]
 
 
 async def test_events_heard_and_questions_asked_are_forgotten(desk: Desk) -> None:

@@ -12,6 +12,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from consumers import batching, caution
+from consumers import worker as working
 from consumers.batching import Batching
 from consumers.caution import Condemned, Slice, careful_slices
 from consumers.isolate import Applier
@@ -124,6 +125,56 @@ async def test_a_worker_to_which_kafka_does_not_answer_waits_for_it(
         damaged=set,
     )
     assert worker.standing().waiting is waits
+
+
+@pytest.mark.parametrize(("tried_ago", "waits"), [(60.0, True), (150.0, False)])
+async def test_a_worker_that_tries_no_more_does_not_wait(
+    desk: Desk, database_url: str, tried_ago: float, *, waits: bool
+) -> None:
+    """Postgres answers or is given up long before: what stands still is our own."""
+    applier = Applier(desk.engine, Limits())
+    applier.tried_at = time.monotonic() - tried_ago
+    worker = Worker(Kafka("127.0.0.1:1", "t."), database_url, applier, WorkerSettings())
+    worker._waiting = 1
+    assert worker.standing().waiting is waits
+
+
+async def test_a_batch_that_waits_for_a_lock_is_polled_for(
+    desk: Desk, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the group, and whoever looks for a sign of life, would give the worker up."""
+    monkeypatch.setattr(working, "_LONG_SECONDS", 0.1)
+    monkeypatch.setattr(working, "_POLL_EVERY_SECONDS", 0.1)
+    worker = Worker(
+        Kafka("127.0.0.1:1", "t."), database_url, Applier(desk.engine, Limits()), WorkerSettings()
+    )
+    polled = asyncio.Event()
+
+    async def poll_paused() -> None:
+        polled.set()
+
+    worker._rebalances.consumer = SimpleNamespace(  # type: ignore[assignment]
+        course=5,
+        assignment=tuple,
+        pause=lambda *_: None,
+        resume=lambda *_: None,
+        poll_paused=poll_paused,
+    )
+    worker._committed_at = math.inf
+    held = desk.connection.transaction()
+    await held.start()
+    await desk.connection.execute("lock table sessions in access exclusive mode")
+    records = [ARecord(encode(start()), offset=offset) for offset in range(2)]
+    working_on = asyncio.create_task(
+        worker._work(Read(records, {Partition(CHAT_TOPIC, 0): range(2)}, 5))
+    )
+    try:
+        await asyncio.wait_for(polled.wait(), 5)
+        assert worker._waiting
+    finally:
+        await held.rollback()
+        await working_on
+    assert (await desk.position(), worker._waiting) == (2, 0)
 
 
 # -- what takes the process down ----------------------------------------------------------------
