@@ -52,8 +52,20 @@ def _parse(path: Path) -> object:
     try:
         return parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        problem = f"{path.name} cannot be read: {error}"
+        problem = f"{path.name} cannot be read: {_why(error)}"
         raise CatalogueError([problem]) from error
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case OSError(strerror=str(said)):
+            return said
+        case RecursionError():
+            return "it is nested too deeply"
+        case yaml.MarkedYAMLError(problem=str(said), problem_mark=yaml.Mark() as mark):
+            return f"{said} (line {mark.line + 1}, column {mark.column + 1})"
+        case _:
+            return str(error)
 
 
 def _faults_of_entries(content: object, sections: Sequence[str] = ()) -> list[str]:

@@ -1,5 +1,7 @@
 """Every failure that a person can act on, as the sentence that tells them how."""
 
+import errno
+
 import asyncpg
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from sqlalchemy.exc import ArgumentError
@@ -48,6 +50,7 @@ ACTIONABLE = (
 
 # Invalid authorization, invalid catalog name: the wrong role, password or database.
 _NOT_LET_IN = ("28", "3D")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _OF_TLS = ("`sslmode`", "root certificate file")
 
 
@@ -104,6 +107,8 @@ def _of_kafka(error: KafkaError) -> str:
 
 
 def _away(error: OSError | TimeoutError) -> str:
+    if error.errno in _NO_ROOM:
+        return f"cannot write what there is to say: {error.strerror}"
     if error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, FileNotFoundError):

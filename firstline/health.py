@@ -18,6 +18,7 @@ SILENCE_SECONDS = 60.0
 """How long a living worker may go without polling Kafka."""
 
 _LATE_SECONDS = 30.0
+_WORST_SECONDS = 60.0
 _STANDSTILL_SECONDS = 300.0
 
 
@@ -29,7 +30,7 @@ class Health:
     nodes: Nodes | None = None
     began: float = field(default_factory=time.monotonic)
     beat: float = field(default_factory=time.monotonic)
-    worst: float = 0.0
+    lates: tuple[tuple[float, float], ...] = ()
     database: bool = False
     behind: int = 0
     applied_at: float = field(default_factory=time.monotonic)
@@ -40,10 +41,18 @@ class Health:
         """How late the event loop is, in seconds."""
         return max(0.0, time.monotonic() - self.beat - BEAT_SECONDS)
 
-    def worst_since_asked(self) -> float:
-        """How late it is, or was at worst since this was asked last, in seconds."""
-        worst, self.worst = max(self.worst, self.late()), 0.0
-        return worst
+    def note_beat(self) -> None:
+        """Note that the event loop runs, and how late it was."""
+        now, late = time.monotonic(), self.late()
+        self.lates = (*(one for one in self.lates if now - one[0] < _WORST_SECONDS), (now, late))
+        self.beat = now
+
+    def lately_late(self) -> float:
+        """How late it is, or was at worst within a minute, in seconds.
+
+        Whoever asks, and however often: who asked while it stood still has gone by the answer.
+        """
+        return max(self.late(), max((late for _, late in self.lates), default=0.0))
 
     def polled_ago(self) -> float:
         """Since when Kafka was not polled, counted from the start before the first time.

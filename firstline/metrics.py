@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from consumers.apply import Applied, Batch
 from consumers.generating import Served
+from consumers.reasons import Reason
 from consumers.worker import Standing
 from producers.relay import Tally
 from storage.vitals import Vitals, Wait
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from faststream.message import StreamMessage
     from faststream.prometheus import ConsumeAttrs
 
+_GENERATED, _UNAVAILABLE = "generated", "unavailable"
 _RECORDS = (1, 10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000)
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 
@@ -70,6 +72,8 @@ class Metrics:
             ["reason"],
             registry=made,
         )
+        for reason in Reason:  # nobody sees a series grow that begins with what it counts
+            self._dead_letters.labels(reason)
         self._swept = Counter(
             "firstline_swept_total", "Commands that sweeps asked for.", registry=made
         )
@@ -80,6 +84,8 @@ class Metrics:
             ["outcome"],
             registry=made,
         )
+        for outcome in (_GENERATED, _UNAVAILABLE):
+            self._nodes.labels(outcome)
         self._node_tokens = Counter(
             "firstline_node_tokens_total",
             "Tokens that were paid for, by direction.",
@@ -176,7 +182,7 @@ class Metrics:
 
     def served(self, served: Served) -> None:
         """Count a node and what was paid for it, usable or not."""
-        self._nodes.labels("unavailable" if served.unavailable else "generated").inc()
+        self._nodes.labels(_UNAVAILABLE if served.unavailable else _GENERATED).inc()
         if served.usage is not None:
             self._node_tokens.labels("in").inc(served.usage.input_tokens)
             self._node_tokens.labels("out").inc(served.usage.output_tokens)

@@ -175,6 +175,19 @@ class Settings(BaseSettings):
     def _postgres_address(cls, url: str | None) -> str | None:
         return _checked(url, is_postgres_address, POSTGRES_FORM)
 
+    @field_validator(
+        "alive_file",
+        "kafka_password_file",
+        "kafka_ca_file",
+        "kafka_cert_file",
+        "kafka_key_file",
+        mode="before",
+    )
+    @classmethod
+    def _no_file(cls, path: object) -> object:
+        """As compose passes on what nobody set: else it would be the working folder."""
+        return None if path == "" else path
+
     @field_validator("ai_api_key")
     @classmethod
     def _key_of_a_provider(cls, key: SecretStr | None) -> SecretStr | None:

@@ -120,7 +120,7 @@ async def _partitions(kafka: Kafka, topic: str) -> list[TopicPartition]:
     finally:
         await admin.close()
     if topic not in known:
-        msg = f"{topic} does not exist; run `firstline topics`"
+        msg = f"{topic} does not exist, or Kafka's ACLs hide it; run `firstline check`"
         raise TrafficError(msg)
     return sorted(TopicPartition(topic, found["partition"]) for found in known[topic])
 

@@ -30,10 +30,9 @@ async def watch(health: Health, metrics: Metrics, engine: AsyncEngine) -> None:
 
 
 async def _beat(health: Health, metrics: Metrics) -> None:
-    metrics.beats(health.worst_since_asked, health.polled_ago)
+    metrics.beats(health.lately_late, health.polled_ago)
     while True:
-        health.worst = max(health.worst, health.late())
-        health.beat = time.monotonic()
+        health.note_beat()
         lag: dict[str, int] = {}
         if health.worker is not None:
             standing = health.worker.standing()
@@ -61,12 +60,12 @@ async def _look(health: Health, metrics: Metrics, engine: AsyncEngine) -> None:
 async def asked(
     engine: AsyncEngine, question: Callable[[Transaction], Awaitable[_Answer]]
 ) -> _Answer | None:
-    """What the database answers; None where it does not, as while it is away."""
+    """What the database answers; None where it does not, or not in time, as while it is away."""
     try:
         async with asyncio.timeout(_LOOK_WITHIN), begin(engine) as tx:
             return await question(tx)
     except Exception as error:  # noqa: BLE001 - the batch itself sorts out what is wrong
-        _log.info("the database does not answer", error=describe(error))
+        _log.info("the database could not be looked at", error=describe(error))
         return None
 
 

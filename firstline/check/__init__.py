@@ -118,6 +118,9 @@ async def _look_at_postgres(
             return await _postgres_findings(connection, kafka, cluster)
     except (asyncpg.ClientConfigurationError, ValueError):
         says, todo = f"has no address that is {POSTGRES_FORM}", "mend FIRSTLINE_DATABASE_URL"
+    except FileNotFoundError:
+        says = "is not reached without a file that is not there: a certificate, or its socket"
+        todo = "mend FIRSTLINE_DATABASE_URL"
     except asyncpg.PostgresError as error:
         says = f"refuses this program at {address} ({describe(error)})"
     except (OSError, TimeoutError, *OF_THE_DRIVER, KafkaError) as error:
@@ -177,4 +180,6 @@ def _address(database_url: str) -> str:
         url = make_url(database_url)
     except (ArgumentError, ValueError):
         return "an address that cannot be read"
-    return f"{url.host or 'localhost'}:{url.port or 5432}/{url.database or ''}"
+    where = f"{url.host or 'localhost'}:{url.port or 5432}/{url.database or ''}"
+    # What stands before it is of a password that holds such a sign as it is, and not as %40.
+    return "an address with more than one @, which a password has as %40" if "@" in where else where

@@ -46,7 +46,7 @@ def list_(  # noqa: PLR0913 - its options
     settled: Annotated[
         bool, typer.Option("--all", help="Those that were replayed or discarded, too.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, help="The most to list.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="The most to list.")] = 100,
 ) -> None:
     """List dead letters, newest first: a table on a terminal, else one JSON object a line.
 

@@ -55,5 +55,8 @@ def run_async(work: Coroutine[Any, Any, _T]) -> _T:
 
 def _settings_fault(error: "ValidationError") -> str:
     first = error.errors(include_input=False, include_url=False)[0]
+    said = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:  # of several settings, which it names
+        return said
     name = "_".join(("FIRSTLINE", *(str(part) for part in first["loc"]))).upper()
-    return f"{name}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{name}: {said}"

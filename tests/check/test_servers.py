@@ -78,6 +78,13 @@ async def test_the_exit_code_says_whether_anything_is_wrong(installation: Instal
     assert refused.stderr.splitlines() == [f"firstline: {missing}"]
 
 
+async def test_a_certificate_that_is_not_there_is_told_of(installation: Installation) -> None:
+    url = "postgresql://u:p@127.0.0.1:9/x?sslmode=verify-full&sslrootcert=/nowhere/root.crt"
+    servers = replace(installation.servers, database_url=url)
+    found = await replace(installation, servers=servers).wrong()
+    assert found.startswith("Postgres: is not reached without a file that is not there")
+
+
 async def test_a_postgres_that_is_not_the_one_that_is_asked_for_is_wrong(
     installation: Installation,
 ) -> None:
@@ -101,6 +108,8 @@ async def test_a_postgres_that_is_not_the_one_that_is_asked_for_is_wrong(
     "url",
     [
         "postgresql://127.0.0.1:9/firstline?user=u&password={secret}",
+        "postgresql://u:p@{secret}@127.0.0.1:9/firstline",
+        "postgresql://u:p@host/{secret}@127.0.0.1:9/firstline",
         "postgresql://firstline:{secret}@127.0.0.1:port/firstline",
         "postgresql:/firstline:{secret}",
         "mysql://firstline:{secret}@127.0.0.1:9/firstline",

@@ -14,6 +14,7 @@ from consumers.records import Delivery, Heard, Source
 from firstline.contracts.messages import messages
 from producers import topics
 from tests.consumers.wire import ARecord, encode
+from tests.contracts.emitted import emitted
 from tests.contracts.reading import message_of, must_be_published
 
 Golden = dict[str, Any]
@@ -22,6 +23,13 @@ GOLDEN = {
     file.stem: json.loads(file.read_text(encoding="utf-8"))
     for file in sorted((Path(__file__).parent / "golden" / "v1").glob("*.json"))
 }
+EMITTED = {
+    name: one
+    for name, one in emitted().items()
+    if one.value is not None and one.topic != topics.DEAD_LETTERS
+}
+# While a node is being generated there is none to be answered.
+NO_MORE = {"session-state.requested": {"/current_node_id"}}
 COMMANDS = {name: one for name, one in GOLDEN.items() if one["topic"].startswith("commands.")}
 TICKET_EVENTS = {name: one for name, one in GOLDEN.items() if one["topic"] == topics.TICKET_EVENTS}
 WRITTEN = {name: one for name, one in GOLDEN.items() if name not in COMMANDS | TICKET_EVENTS}
@@ -61,6 +69,24 @@ def test_a_golden_message_that_went_out_is_as_published_today(golden: Golden) ->
         _value(golden),
         [(name.encode(), value and value.encode()) for name, value in golden["headers"]],
     )
+
+
+@pytest.mark.parametrize("name", EMITTED)
+def test_whatever_a_golden_message_tells_is_told_today(name: str) -> None:
+    """A field that may be left out is not, where there is something to tell."""
+    missing = told(WRITTEN[name]["value"]) - told(json.loads(EMITTED[name].value or b""))
+    assert missing == NO_MORE.get(name, set())
+
+
+def told(value: object, path: str = "") -> set[str]:
+    """Each place in the value that holds something."""
+    inner: dict[Any, object] = {}
+    if isinstance(value, dict):
+        inner = value
+    elif isinstance(value, list):
+        inner = dict(enumerate(value))
+    places = (told(one, f"{path}/{name}") for name, one in inner.items())
+    return {path}.union(*places)
 
 
 def test_there_is_a_golden_message_of_every_kind_that_is_read_or_written() -> None:

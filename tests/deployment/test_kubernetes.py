@@ -37,6 +37,13 @@ def test_a_manifest_is_what_its_schema_says(name: str) -> None:
     check(MANIFESTS[name])
 
 
+@pytest.mark.parametrize("file", sorted(DEPLOY.glob("*.yaml")), ids=lambda file: file.stem)
+def test_a_manifest_needs_no_merging(file: Path) -> None:
+    """Strict readers, as kubeconform's, take a merged key that is set again for a doubled one."""
+    tokens = yaml.scan(file.read_text())
+    assert [one for one in tokens if isinstance(one, yaml.AliasToken)] == []
+
+
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_a_misspelt_field_is_noticed(name: str) -> None:
     manifest = MANIFESTS[name]
@@ -84,6 +91,13 @@ def test_what_runs_on_shows_that_it_is_alive_where_the_probes_look(name: str) ->
     for probe in ("startupProbe", "livenessProbe"):
         assert file in CONTAINERS[name][probe]["exec"]["command"][-1]
     assert any(file.startswith(one["mountPath"]) for one in CONTAINERS[name]["volumeMounts"])
+
+
+@pytest.mark.parametrize("name", ["worker: Deployment", "relay: Deployment"])
+def test_metrics_are_served_at_the_port_that_is_named(name: str) -> None:
+    address = MANIFESTS["settings: ConfigMap"]["data"]["FIRSTLINE_HTTP_ADDRESS"]
+    (port,) = CONTAINERS[name]["ports"]
+    assert (port["name"], address) == ("metrics", f"0.0.0.0:{port['containerPort']}")
 
 
 @pytest.mark.parametrize("name", PODS)

@@ -15,6 +15,7 @@ from tests.ops.names import SUFFIXES, names
 OPERATIONS = page("docs/operations.md")
 DASHBOARD = json.loads((ROOT / "ops/grafana-dashboard.json").read_text())
 RULES = yaml.safe_load((ROOT / "ops/prometheus-alerts.yml").read_text())
+RULE_TESTS = yaml.safe_load((ROOT / "ops/prometheus-alerts.test.yml").read_text())
 ALERTS = {rule["alert"]: rule for group in RULES["groups"] for rule in group["rules"]}
 PANELS = DASHBOARD["panels"]
 
@@ -49,6 +50,15 @@ def test_every_query_asks_for_metrics_that_there_are(where: str) -> None:
     asked = asked_for(queries()[where])
     assert asked
     assert asked - series == set()
+
+
+def test_the_rules_own_tests_are_of_rules_and_series_that_there_are() -> None:
+    """Prometheus' tool runs them, by hand: a name that is no more would make them pass for ever."""
+    told = set(re.findall(r"Firstline\w+", json.dumps(RULE_TESTS)))
+    assert "FirstlinePoison" in told <= set(ALERTS)
+    series = {one["series"] for case in RULE_TESTS["tests"] for one in case["input_series"]}
+    known = {f"{name}{suffix}" for name in names() for suffix in SUFFIXES}
+    assert {one.partition("{")[0] for one in series} <= known
 
 
 def test_a_query_of_nonsense_would_be_found() -> None:

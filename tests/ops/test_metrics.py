@@ -9,6 +9,7 @@ from consumers.apply import Applied, Batch
 from consumers.decode import decode
 from consumers.generating import Served
 from consumers.node_drafts import stand_in
+from consumers.reasons import Reason
 from consumers.records import Source
 from consumers.worker import Standing
 from domain.built_nodes import BuiltNode, NodeKind
@@ -66,6 +67,19 @@ def everything() -> Metrics:
     made.database_waits([wait, wait])
     made.database_holds(some_vitals(), 12.0)
     return made
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(f'firstline_dead_letters_total{{reason="{reason}"}}' for reason in Reason),
+        'firstline_nodes_total{outcome="generated"}',
+        'firstline_nodes_total{outcome="unavailable"}',
+    ],
+)
+def test_what_alerts_see_grow_is_told_before_it_does(line: str) -> None:
+    """To Prometheus, a series that begins at one has not grown."""
+    assert f"{line} 0.0\n" in generate_latest(Metrics(Tally()).registry).decode()
 
 
 def some_vitals(**more: object) -> Vitals:

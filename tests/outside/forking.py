@@ -212,6 +212,9 @@ def _become(order: Order) -> None:
     sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     module, *arguments = order["command"]
     sys.argv = [module, *arguments]
+    # Those that there are know what the first program's were, and whether one can seek in them.
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

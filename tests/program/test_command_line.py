@@ -108,11 +108,13 @@ CASES = {
         environment={PREFIX: "nobody."},
     ),
     "the topic to send to is missing": Case(
-        "send ok.jsonl --source psa", "nobody.commands.psa does not exist; run `firstline topics`",
+        "send ok.jsonl --source psa",
+        "nobody.commands.psa does not exist, or Kafka's ACLs hide it; run `firstline check`",
         environment={PREFIX: "nobody."},
     ),
     "the topic to print is missing": Case(
-        "tail replies", "nobody.replies does not exist; run `firstline topics`",
+        "tail replies",
+        "nobody.replies does not exist, or Kafka's ACLs hide it; run `firstline check`",
         environment={PREFIX: "nobody."},
     ),
     "a topic that nobody knows": Case(

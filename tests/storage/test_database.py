@@ -57,6 +57,11 @@ async def note_together(tx: Transaction, *numbers: int) -> None:
             await note(tx, number)
 
 
+async def append_together(tx: Transaction, *numbers: int) -> None:
+    async with tx.savepoint():
+        await tx.append(NOTED, ("number",), [(number,) for number in numbers])
+
+
 async def append_and_raise(tx: Transaction, number: int) -> None:
     async with tx.savepoint():
         await tx.append(NOTED, ("number",), [(number,)])
@@ -154,6 +159,18 @@ async def test_statements_that_are_put_off_go_together_but_in_order_where_they_w
         assert await tx.fetch("select number from noted") == [(1,)]
 
 
+async def test_they_run_in_the_order_in_which_they_were_put_off(engine: AsyncEngine) -> None:
+    """So that transactions which write to the same rows wait for each other, in one order."""
+    async with rehearse(engine) as tx:
+        await tx.execute("create temporary sequence place")
+        for name in ("ones", "others"):
+            await tx.execute(f"create temporary table {name} (n int)")
+        for table in (OTHERS, NOTED, ONES):
+            await tx.execute_later(table, f"insert into {table.name} values (nextval('place'))")
+        places = "select (select n from others), (select number from noted), (select n from ones)"
+        assert await tx.fetch(places) == [(1, 2, 3)]
+
+
 async def test_what_is_wrong_with_a_row_that_was_appended_last_undoes_everything(
     engine: AsyncEngine,
 ) -> None:
@@ -195,6 +212,8 @@ async def test_a_savepoint_undoes_its_block_alone(engine: AsyncEngine) -> None:
         await tx.append(NOTED, ("number",), [(4,)])
         with pytest.raises(Odd):
             await append_and_raise(tx, 5)
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await append_together(tx, 7, 1)
         async with tx.savepoint():
             await tx.append(NOTED, ("number",), [(6,)])
     assert await noted(engine) == [1, 3, 4, 6]

@@ -29,6 +29,14 @@ async def test_a_lease_is_had_by_one_until_it_is_given_up(database_url: str) -> 
     await second.release()
 
 
+async def test_who_stands_still_has_lost_it_after_five_seconds(database_url: str) -> None:
+    """The tests below do not wait for so long."""
+    held = await taken(database_url)
+    for name in ("idle_session_timeout", "idle_in_transaction_session_timeout"):
+        assert await held.connection.fetchval(f"show {name}") == "5s"
+    await held.release()
+
+
 async def test_who_gives_no_sign_of_life_loses_the_lease(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
