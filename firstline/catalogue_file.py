@@ -65,7 +65,7 @@ def _why(error: Exception) -> str:
         case yaml.MarkedYAMLError(problem=str(said), problem_mark=yaml.Mark() as mark):
             return f"{said} (line {mark.line + 1}, column {mark.column + 1})"
         case _:
-            return str(error)
+            return " ".join(str(error).split())
 
 
 def _faults_of_entries(content: object, sections: Sequence[str] = ()) -> list[str]:
