@@ -18,8 +18,9 @@ _AGAIN_CODES = ("23505", "23503", "40001", "40P01", "55P03")
 _WAIT_CLASSES = ("08", "53", "55", "57", "58")
 # A server that only reads was just demoted, or is not promoted yet: whoever follows will write.
 # A process that stood still in a transaction finds that its connection was ended for it.
-_WAIT_CODES = ("25006", "25P03")
-_CANCELED = "57014"
+_WAIT_CODES = ("25006", "25P03", "25P04")
+# A statement, or where an operator bounds those (PostgreSQL 17), a transaction.
+_TOO_LONG = ("57014", "25P04")
 _OWN_CLASSES = ("22", "54")
 _OWN_CODES = ("23502", "23514")
 # Ids that follow from the command's own: no race explains that one is there already.
@@ -65,8 +66,8 @@ def root(error: BaseException) -> BaseException:
 
 
 def took_too_long(error: BaseException) -> bool:
-    """Whether Postgres gave a statement up for its time: less of it may be quick enough."""
-    return sqlstate(error) == _CANCELED
+    """Whether Postgres gave something up for its time: less of it may be quick enough."""
+    return sqlstate(error) in _TOO_LONG
 
 
 def describe(error: BaseException) -> str:

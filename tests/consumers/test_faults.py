@@ -23,7 +23,7 @@ from firstline.errors import explain
 from producers.kafka import Kafka
 from storage import database
 from storage.database import APPLICATION_NAME, begin, connect
-from storage.faults import Fault, classify, describe
+from storage.faults import Fault, classify, describe, took_too_long
 from tests.builders import ACME, FLOW, NOW, TECH, an_id
 from tests.consumers.desk import Desk, notes, outcomes, start
 from tests.consumers.gate import Gate, gate_before_saving
@@ -372,6 +372,19 @@ async def test_where_no_server_is_the_primary_every_batch_waits(database_url: st
     await engine.dispose()
 
 
+@pytest.mark.parametrize(
+    ("error", "too_long"),
+    [
+        (asyncpg.QueryCanceledError(), True),
+        (asyncpg.TransactionTimeoutError(), True),
+        (asyncpg.LockNotAvailableError(), False),
+        (TimeoutError(), False),
+    ],
+)
+def test_what_took_too_long_may_be_quick_in_parts(error: Exception, *, too_long: bool) -> None:
+    assert took_too_long(error) is too_long
+
+
 @pytest.mark.parametrize("value", ["\ud800", 7])
 async def test_a_value_that_the_driver_refuses_is_the_record_s_own_fault(
     desk: Desk, value: object
@@ -393,6 +406,7 @@ async def test_a_value_that_the_driver_refuses_is_the_record_s_own_fault(
         (asyncpg.AdminShutdownError(), WAIT),
         (asyncpg.CrashShutdownError(), WAIT),
         (asyncpg.IdleInTransactionSessionTimeoutError(), WAIT),
+        (asyncpg.TransactionTimeoutError(), WAIT),
         # For a moment after the server has said that it ends an idle connection.
         (asyncpg.InternalClientError("cannot switch to state 15; another operation (2)"), WAIT),
         (asyncpg.SerializationError(), AGAIN),
