@@ -217,6 +217,22 @@ async def test_the_audit_trail_goes_from_its_beginning(desk: Desk) -> None:
     assert (await count(desk, "audit_log"), await count(desk, "account_audit")) == (1, 1)
 
 
+async def test_entries_by_a_clock_that_was_ahead_hold_up_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "SLICE", 2)
+    for _ in range(4):
+        await walked(desk, resolve(""))
+    await desk.connection.execute(
+        """
+        update audit_log set recorded_at = now() + interval '1 day'
+        where id in (select id from audit_log order by id limit 2)
+        """
+    )
+    assert await prune_round(desk.engine, Retention(audit=WINDOW), OVER) == {"audit_log": 2}
+    assert await count(desk, "audit_log") == 2
+
+
 async def test_what_is_kept_for_good_stays(desk: Desk) -> None:
     await walked(desk, resolve(""))
     assert await prune_round(desk.engine, Retention(), NOW + 9_999 * DAY) == {}
