@@ -115,15 +115,15 @@ async def _claim(tx: Transaction, items: Sequence[Item]) -> Known:
 
 async def _still_known(tx: Transaction, known: Known, facts: Facts) -> Known:
     """What is known now: what an account had answered went with it while it was waited for."""
-    asked = [
-        command_id
+    stand = {
+        command_id: claim
         for command_id, claim in known.claims.items()
-        if claim.account_id not in facts.accounts
-    ]
+        if claim.account_id in facts.accounts
+    }
+    asked = [command_id for command_id in known.claims if command_id not in stand]
     if not asked:
         return known
-    others = {one: claim for one, claim in known.claims.items() if one not in asked}
-    return replace(known, claims=others | await inbox.known(tx, asked))
+    return replace(known, claims=stand | await inbox.known(tx, asked))
 
 
 async def lock(tx: Transaction, items: Sequence[Item]) -> Facts:

@@ -27,7 +27,7 @@ from domain.commands import (
     Walk,
 )
 from domain.context import Context, Limits, Walkable
-from domain.decide import acting, decide
+from domain.decide import FORBIDDEN, acting, decide
 from domain.decisions import Code, NoKnowledge, Rejected
 from domain.history import Recorded
 from domain.sessions import Active, Session, SessionKind, Unborn
@@ -43,7 +43,6 @@ from storage.sessions import AuditEntry
 _REUSED = Rejected(
     Code.COMMAND_ID_REUSED, "Another command with this command_id came before; take a new id."
 )
-_NOBODYS = Rejected(Code.FORBIDDEN, "The actor may not do this here.")
 _DISCARDED = Rejected(
     Code.DISCARDED, "The command could not be applied, and an operator has given it up."
 )
@@ -158,7 +157,7 @@ class _Course:
         if delivery.command.account_id in self.facts.accounts:
             self._park(letter, delivery)
         else:
-            self._refuse_for(delivery, _NOBODYS)
+            self._refuse_for(delivery, FORBIDDEN)
 
     def _park(self, letter: Letter, delivery: Delivery) -> None:
         """Keep a command for later, its id claimed without an answer."""

@@ -35,6 +35,9 @@ from domain.sessions import Active, Escalated, Session, Unborn
 from domain.starts import decide_start
 from domain.walks import move_ticket, record_step
 
+FORBIDDEN = Rejected(Code.FORBIDDEN, "The actor may not do this here.")
+"""Refuses who may not act, and whoever comes for an account that is not there."""
+
 
 def decide(  # noqa: C901, PLR0912 - one arm a legal move
     session: Session, command: Command, context: Context
@@ -42,7 +45,7 @@ def decide(  # noqa: C901, PLR0912 - one arm a legal move
     """Accept the command with its events, or reject it with the first code that applies."""
     actor = acting(command, context.user)
     if actor is None or not context.account_known or _claims_own_escalation(session, command):
-        return Rejected(Code.FORBIDDEN, "The actor may not do this here.")
+        return FORBIDDEN
     if refusal := _misplaced(session, command, context) or _stale(session, command):
         return refusal
     now = context.now

@@ -178,11 +178,6 @@ class Transaction:
         await self.flush()
         await self.driver.execute(sql, *arguments)
 
-    async def cursor(self, sql: str, *arguments: object) -> asyncpg.cursor.Cursor:
-        """Run one statement whose rows are fetched some at a time."""
-        await self.flush()
-        return await self.driver.cursor(sql, *arguments)
-
     async def execute_later(self, table: Table, sql: str, *arguments: object) -> None:
         """Run one statement, which writes to ``table``, before whatever else is to be done.
 

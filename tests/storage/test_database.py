@@ -141,8 +141,7 @@ async def test_rows_that_are_appended_to_several_tables_go_in_order_before_whate
             await tx.append(table, ("n",), [(number,) for number in numbers])
         assert await tx.fetch("select id, n from ones order by id") == [(1, 7), (2, 5), (3, 6)]
         await tx.append(OTHERS, ("n",), [(8,)])
-        cursor = await tx.cursor("select n from others order by id")
-        assert await cursor.fetch(9) == [(9,), (8,)]
+        assert await tx.fetch("select n from others order by id") == [(9,), (8,)]
 
 
 async def test_statements_that_are_put_off_go_together_but_in_order_where_they_write_to_one_table(
