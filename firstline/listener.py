@@ -5,6 +5,7 @@ by a sender; there is no login and no TLS, so it listens where it is told and no
 """
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -62,11 +63,12 @@ def application(health: Health, registry: CollectorRegistry) -> "WSGIApplication
 def listening(address: str, app: "WSGIApplication") -> Iterator[int]:
     """Serve at ``host:port`` while the block runs; yields the port, chosen where it is 0.
 
-    Raises `CannotListen`.
+    An IPv6 address stands in brackets. Raises `CannotListen`.
     """
     host, _, port = address.rpartition(":")
+    kind = _ServerOfIPv6 if host.startswith("[") else _Server
     try:
-        server = make_server(host, int(port), app, _Server, _Handler)
+        server = make_server(host.strip("[]"), int(port), app, kind, _Handler)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         msg = f"FIRSTLINE_HTTP_ADDRESS: cannot listen at {address} ({reason})"
@@ -99,6 +101,10 @@ class _Server(ThreadingMixIn, WSGIServer):
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
         self.setup_environ()
+
+
+class _ServerOfIPv6(_Server):
+    address_family = socket.AF_INET6
 
 
 class _Handler(WSGIRequestHandler):

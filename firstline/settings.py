@@ -22,7 +22,8 @@ from producers.security import Mechanism, Protocol, Security, client_arguments
 from storage.retention import Retention
 
 _TOPIC_NAME = r"^[A-Za-z0-9._-]{0,180}$"
-_HTTP_ADDRESS = r"^[^:\s]+:[0-9]{1,5}$"
+# A name, an IPv4 address, or an IPv6 address in brackets.
+_HTTP_ADDRESS = r"^(\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]+):[0-9]{1,5}$"
 
 
 # A hundred years: before that, there is no date to go back to.

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from pydantic import ValidationError
 
 from consumers.worker import Standing
 from firstline.health import Health
 from firstline.listener import CannotListen, application, listening
 from firstline.metrics import Metrics
+from firstline.settings import Settings
 from firstline.watching import watch
 from producers.relay import Tally
 from storage.database import connect
@@ -180,6 +182,35 @@ def test_who_sends_nothing_keeps_nobody_waiting(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)) as silent:
         silent.sendall(b"GET /livez HTTP/1.1\r\n")
         assert get(port, "/livez")[0] == 200
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:9464", "localhost:0", "[::]:9464", "[::1]:0"])
+def test_where_to_listen_is_host_and_port(address: str) -> None:
+    assert Settings(http_address=address).http_address == address
+
+
+@pytest.mark.parametrize("address", ["9464", "localhost", "::1:9464", "[::1]", "[localhost]:1"])
+def test_what_is_no_host_and_port_is_refused(address: str) -> None:
+    with pytest.raises(ValidationError, match="http_address"):
+        Settings(http_address=address)
+
+
+def test_an_address_of_ipv6_stands_in_brackets(health: Health) -> None:
+    if not _has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with (
+        listening("[::1]:0", application(health, Metrics(Tally()).registry)) as port,
+        urllib.request.urlopen(f"http://[::1]:{port}/livez", timeout=10) as answer,
+    ):
+        assert answer.status == 200
+
+
+def _has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_an_address_that_is_taken_is_a_sentence(port: int) -> None:
