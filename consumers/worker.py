@@ -163,12 +163,11 @@ class Worker:
         await self._commit_offsets()
         if self._settings.leaves:
             self.consumer.give_place_up()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LEAVE_SECONDS):
-                await self._broker.stop()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LEAVE_SECONDS):
-                await self._lanes.give_up()
+        # First what waits: the broker is stopped once the handler has room for what was read.
+        for leave in (self._lanes.give_up, self._broker.stop):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LEAVE_SECONDS):
+                    await leave()
 
     def polled_seconds_ago(self) -> float:
         """How long ago Kafka was polled last; infinity before the first time."""

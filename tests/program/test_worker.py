@@ -86,6 +86,44 @@ def wait_until_applied(installation: Installation, records: int) -> None:
             assert time.monotonic() < until
 
 
+def test_a_worker_that_is_told_to_stop_behind_a_lock_leaves_what_waits(
+    installation: Installation, client: Client
+) -> None:
+    """Its clients are closed, although all lanes are full; the next worker applies what waited."""
+    sent = [one for _ in range(300) for one in a_session()]
+    with (
+        psycopg.connect(installation.database_url) as connection,
+        a_worker(installation) as worker,
+    ):
+        connection.execute("lock table sessions in access exclusive mode")
+        for one in sent:
+            client.send(one)
+        client.flush()
+        wait_until_somebody_waits(installation)
+        assert worker.stop() == 0
+        assert "Unclosed" not in worker.tail()
+    with a_worker(installation) as worker:
+        wait_for_rest(installation, 60)
+        assert worker.stop() == 0
+    world = look(installation)
+    assert check(world) == []
+    assert {len(world.replies[one["command_id"]]) for one in sent} == {1}
+
+
+def wait_until_somebody_waits(installation: Installation) -> None:
+    """Return once a backend waits for a lock on the database."""
+    with psycopg.connect(installation.database_url, autocommit=True) as connection:
+        statement = """
+            select from pg_locks
+            where not granted and database = (
+                select oid from pg_database where datname = current_database()
+            )
+        """
+        until = time.monotonic() + 30
+        while not connection.execute(statement).fetchall():
+            assert time.monotonic() < until
+
+
 def test_a_worker_without_a_relay_leaves_publishing_to_a_relay(
     installation: Installation, client: Client
 ) -> None:
