@@ -30,8 +30,8 @@ from integrations.generators import generator
 from producers.leadership import relay_forever
 from producers.relay import RelaySettings, Signals, Tally
 from storage.database import connect, connect_by_key
+from storage.intents import connect_relay
 from storage.node_results import Budget
-from storage.outbox import connect_relay
 from storage.slots import Slot, take_slot
 
 _log = structlog.get_logger()

@@ -15,7 +15,8 @@ from producers.disconnect import disconnect, heard
 from producers.kafka import Kafka, partition_of
 from storage.failpoints import reach
 from storage.headers import names_and_values
-from storage.outbox import Intent, Message, Row
+from storage.intents import Intent
+from storage.outbox import Message, Row
 
 TRANSACTION_SECONDS = 15
 """How long an open transaction of a dead relay may hold back those who read committed records."""

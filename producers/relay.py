@@ -23,11 +23,12 @@ from producers.disconnect import heard
 from producers.kafka import Kafka
 from producers.progress import read_progress
 from producers.publish import RecordBatch, RowsRefused, encode, publish, transactional_producer
-from storage import outbox
+from storage import intents
 from storage.blockers import watched
 from storage.database import autocommit, begin
 from storage.failpoints import reach
-from storage.outbox import Ahead, Bounds, Floor, Intent
+from storage.floor import Floor
+from storage.intents import Ahead, Bounds, Intent
 
 _log = structlog.get_logger()
 
@@ -123,9 +124,9 @@ class Relay:
         which, and sets it aside.
         """
         async with begin(self.engine) as tx:
-            state = await outbox.state(tx, self.shard)
-            await outbox.delete_settled(tx, self.shard)
-            intent = await outbox.open_intent(tx, self.shard)
+            state = await intents.state(tx, self.shard)
+            await intents.delete_settled(tx, self.shard)
+            intent = await intents.open_intent(tx, self.shard)
         if self.progress < state.settled:
             if not self.settings.accept_lost_progress:
                 raise ProgressLost(self.shard, self.progress, state.settled)
@@ -137,7 +138,7 @@ class Relay:
             self.published = intent
             await self.settle()
         async with begin(self.engine) as tx:
-            await outbox.count_on(tx, self.shard, self.progress)
+            await intents.count_on(tx, self.shard, self.progress)
 
     async def relay_once(self) -> int:
         """Settle the last intent, take the next and publish it; return how many rows went out.
@@ -164,14 +165,14 @@ class Relay:
         where = (self.shard, self.progress, self.published, self.floor)
         ahead = self.readied.ahead if self.readied else None
         async with autocommit(self.engine) as tx:
-            taken, self.floor = await outbox.take(tx, *where, self.settings.bounds, ahead)
+            taken, self.floor = await intents.take(tx, *where, self.settings.bounds, ahead)
         self.settled, self.published = self.published if ahead else None, None
         return taken
 
     async def _delete_settled(self) -> None:
         if self.settled is not None:
             async with autocommit(self.engine) as tx:
-                await outbox.delete_settled(tx, self.shard)
+                await intents.delete_settled(tx, self.shard)
             self.settled = None
 
     async def _ready_next(self, intent: Intent) -> Readied | None:
@@ -180,7 +181,7 @@ class Relay:
             return None
         taken = [intent, self.settled] if self.settled else [intent]
         async with autocommit(self.engine) as tx:
-            ahead = await outbox.read_ahead(tx, self.shard, taken, self.floor, bounds)
+            ahead = await intents.read_ahead(tx, self.shard, taken, self.floor, bounds)
         if ahead is None:
             return None
         return Readied(ahead, await encode(self.producer, self.kafka, ahead.rows))
@@ -189,7 +190,7 @@ class Relay:
         """Close the intent that was published last, and delete its rows."""
         if self.published is not None:
             async with begin(self.engine) as tx:
-                await outbox.settle(tx, self.shard, self.published.number)
+                await intents.settle(tx, self.shard, self.published.number)
             self.published = None
 
     async def publish(self, intent: Intent, *, one_by_one: bool = False) -> None:
@@ -216,7 +217,7 @@ class Relay:
         except RowsRefused as refused:
             _log.error("set aside what Kafka refuses", rows=len(refused.rows), why=refused.why)
             async with begin(self.engine) as tx:
-                await outbox.set_aside(tx, self.shard, refused.rows, refused.why)
+                await intents.set_aside(tx, self.shard, refused.rows, refused.why)
             self.tally.set_aside += len(refused.rows)
             raise
 

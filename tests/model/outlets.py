@@ -14,7 +14,7 @@ from producers import relay
 from producers.kafka import Kafka
 from producers.publish import publish
 from producers.topics import ALL, RELAY_PROGRESS
-from storage.outbox import Intent
+from storage.intents import Intent
 from tests.model.bench import AnswerLost, Death, Fuse, Killed
 from tests.model.expected import Queue
 from tests.model.wire import PARTITIONS, gist

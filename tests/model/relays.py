@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from producers.relay import RelaySettings, open_relay
-from storage.outbox import Bounds, TakenOver
+from storage.intents import Bounds, TakenOver
 from tests.model.bench import AnswerLost, Fuse, Killed
 from tests.model.stage import Stage, fuses, in_queues
 

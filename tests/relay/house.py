@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from producers.kafka import Kafka
 from producers.relay import Relay, RelaySettings, open_relay
-from storage import outbox
+from storage import intents, outbox
 from storage.database import begin
-from storage.outbox import Bounds, Message, ShardState
+from storage.intents import Bounds, ShardState
+from storage.outbox import Message
 
 Open = Callable[[AsyncExitStack, AsyncEngine, Kafka, int, RelaySettings], Awaitable[Relay]]
 
@@ -81,7 +82,7 @@ class House:
     async def state(self) -> ShardState:
         """What the database knows of the relay."""
         async with begin(self.engine) as tx:
-            return await outbox.state(tx, 0)
+            return await intents.state(tx, 0)
 
     async def clear(self) -> None:
         """Leave nothing in the database that a relay looks at."""

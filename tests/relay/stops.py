@@ -13,7 +13,7 @@ from aiokafka.protocol.transaction import EndTxnRequest
 
 from producers import relay
 from producers.relay import Relay
-from storage import outbox
+from storage import intents
 
 Stop = Callable[[Relay], AbstractContextManager[Any]]
 
@@ -48,7 +48,7 @@ def _stopping(owner: object, step: str, *, done: bool) -> AbstractContextManager
 
 
 RELAYING: Mapping[str, Stop] = {
-    "before it takes rows": lambda _: before(outbox, "take"),
+    "before it takes rows": lambda _: before(intents, "take"),
     "before it publishes": lambda _: before(relay, "publish"),
     "before it sends": lambda old: after(old.producer, "begin_transaction"),
     "when it sent the number": lambda old: after(old.producer, "send"),
@@ -56,7 +56,7 @@ RELAYING: Mapping[str, Stop] = {
     "before it commits": lambda old: before(old.producer, "commit_transaction"),
     "when it committed": lambda old: after(old.producer, "commit_transaction"),
     "before it settles": lambda _: after(relay, "publish"),
-    "before it deletes what it settled": lambda _: before(outbox, "delete_settled"),
+    "before it deletes what it settled": lambda _: before(intents, "delete_settled"),
 }
 """One pass of a relay."""
 
@@ -65,7 +65,7 @@ OPENING: Mapping[str, Callable[[], AbstractContextManager[Any]]] = {
     "before it recovers": lambda: before(Relay, "recover"),
     "before it publishes again": lambda: before(relay, "publish"),
     "when it published again": lambda: after(relay, "publish"),
-    "before what it settles is committed": lambda: after(outbox, "settle"),
+    "before what it settles is committed": lambda: after(intents, "settle"),
 }
 """What a new relay does before its first pass, where the last one was stopped in the middle."""
 

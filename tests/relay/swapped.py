@@ -11,9 +11,10 @@ from producers.kafka import Kafka
 from producers.progress import read_progress
 from producers.publish import transactional_producer
 from producers.relay import Relay, RelaySettings
-from storage import outbox
+from storage import intents
 from storage.database import begin
-from storage.outbox import Intent, Row
+from storage.intents import Intent
+from storage.outbox import Row
 from tests.relay.house import Open
 
 
@@ -47,7 +48,7 @@ class PublishesFirst(Relay):
     async def choose(self) -> Intent | None:
         """What `take` would take."""
         async with begin(self.engine) as tx:
-            intent, _ = await outbox.take(
+            intent, _ = await intents.take(
                 tx, self.shard, self.progress, self.published, self.floor, self.settings.bounds
             )
             await tx.execute("update relay_shards set number = settled, row_ids = null")
@@ -101,7 +102,7 @@ class AlwaysPublishes(Relay):
 
     async def recover(self, *, careful: bool = False) -> None:
         async with begin(self.engine) as tx:
-            self.progress = (await outbox.state(tx, self.shard)).settled
+            self.progress = (await intents.state(tx, self.shard)).settled
         await Relay.recover(self, careful=careful)
 
 
@@ -123,10 +124,10 @@ class CountsForItself(Relay):
 
 async def _recover_and_count_on(relay: Relay, *, careful: bool) -> None:
     """Recover, and count on from what the database knows, not from the progress."""
-    with mock.patch.object(outbox, "count_on", mock.AsyncMock()):
+    with mock.patch.object(intents, "count_on", mock.AsyncMock()):
         await Relay.recover(relay, careful=careful)
     async with begin(relay.engine) as tx:
-        relay.progress = (await outbox.state(tx, relay.shard)).settled
+        relay.progress = (await intents.state(tx, relay.shard)).settled
 
 
 def opening(kind: type[Relay]) -> Open:

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import pytest
 
 from producers.relay import Relay
-from storage import outbox
+from storage import intents, outbox
 from storage.database import begin, rehearse
-from storage.outbox import Bounds, Floor, Intent, Message, Row, TakenOver
+from storage.floor import Floor
+from storage.intents import Bounds, Intent, TakenOver
+from storage.outbox import Message, Row
 from tests.relay.house import SMALL_INTENTS, House
 
 BOUNDS = SMALL_INTENTS.bounds
@@ -100,17 +102,17 @@ async def test_what_a_relay_reads_does_not_grow_with_the_backlog(house: House) -
 
     Each row is read to be published, and read to be deleted.
     """
-    engine = outbox.connect_relay(house.database_url)
+    engine = intents.connect_relay(house.database_url)
     async with rehearse(engine) as tx:
-        await outbox.state(tx, 0)
+        await intents.state(tx, 0)
         await outbox.stage(tx, [Message("ticketing", None, b"{}")] * 5_000, most_bytes=10)
-        intent, floor = await outbox.take(tx, 0, 0, None, Floor(), BOUNDS)
+        intent, floor = await intents.take(tx, 0, 0, None, Floor(), BOUNDS)
         assert intent is not None
-        ahead = await outbox.read_ahead(tx, 0, [intent], floor, BOUNDS)
+        ahead = await intents.read_ahead(tx, 0, [intent], floor, BOUNDS)
         assert ahead is not None
-        following, floor = await outbox.take(tx, 0, 1, intent, floor, BOUNDS, ahead)
-        await outbox.delete_settled(tx, 0)
-        last, _ = await outbox.take(tx, 0, 2, following, floor, BOUNDS)
+        following, floor = await intents.take(tx, 0, 1, intent, floor, BOUNDS, ahead)
+        await intents.delete_settled(tx, 0)
+        last, _ = await intents.take(tx, 0, 2, following, floor, BOUNDS)
         ((read,),) = await tx.fetch(
             """
             select idx_tup_fetch + seq_tup_read from pg_stat_xact_user_tables
@@ -126,7 +128,7 @@ async def test_what_a_relay_reads_does_not_grow_with_the_backlog(house: House) -
 async def ahead_of(house: House, intent: Intent, bounds: Bounds = BOUNDS) -> list[Row]:
     """What a relay would read ahead while it publishes the intent."""
     async with begin(house.engine) as tx:
-        found = await outbox.read_ahead(tx, 0, [intent], Floor(), bounds)
+        found = await intents.read_ahead(tx, 0, [intent], Floor(), bounds)
     return [*found.rows] if found else []
 
 

@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from storage import outbox
+from storage import intents, outbox
 from storage.database import Transaction, autocommit, begin, connect
-from storage.outbox import Bounds, Floor, Intent, Message
+from storage.floor import Floor
+from storage.intents import Bounds, Intent
+from storage.outbox import Message
 
 
 class Hasty(Floor):
@@ -42,7 +44,7 @@ class Outlet:
     async def take(self, most_rows: int = 3) -> list[bytes]:
         """Take what is next, and settle it with the next."""
         async with autocommit(self.engine) as tx:
-            intent, self.floor = await outbox.take(
+            intent, self.floor = await intents.take(
                 tx, 0, self.number, self.published, self.floor, Bounds(most_rows, 1_000)
             )
         values = [row.message.value or b"" for row in intent.rows] if intent else []
@@ -62,7 +64,7 @@ async def outlet(relay_database: tuple[str, AsyncEngine]) -> AsyncIterator[Outle
     engine = connect(url, pool_size=8)
     async with begin(engine) as tx:
         await tx.execute("truncate outbox, relay_shards")
-        await outbox.state(tx, 0)
+        await intents.state(tx, 0)
     yield Outlet(engine)
     await engine.dispose()
 

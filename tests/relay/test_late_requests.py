@@ -19,7 +19,7 @@ from producers import publish as publish_module
 from producers import topics
 from producers.kafka import Kafka
 from producers.relay import Relay, RelaySettings
-from storage.outbox import Intent
+from storage.intents import Intent
 from tests.chaos.proxy import Api, Caught, Proxy, Way
 from tests.relay.house import FENCED, LOST, House, Open
 from tests.relay.swapped import opening

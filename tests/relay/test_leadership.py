@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from producers import leadership
 from producers.leadership import relay_forever
 from producers.relay import Relay, Signals, lead
-from storage import blockers, lease, outbox
+from storage import blockers, intents, lease
 from storage.blockers import end_blockers
 from storage.database import begin
 from storage.lease import Lease, try_lease
@@ -242,7 +242,7 @@ async def test_a_predecessor_that_stopped_with_the_shard_in_its_hands_is_not_wai
     signals = Signals()
     with contextlib.suppress(asyncpg.InterfaceError, asyncpg.PostgresError, DBAPIError):
         async with begin(house.engine) as stopped:
-            await outbox.state(stopped, 0)
+            await intents.state(stopped, 0)
             async with asyncio.timeout(15), asyncio.TaskGroup() as tasks:
                 where = (house.database_url, house.engine, house.kafka, SMALL_INTENTS, signals)
                 tasks.create_task(relay_forever(*where))

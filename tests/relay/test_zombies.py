@@ -11,9 +11,9 @@ import pytest
 from producers import relay as relay_module
 from producers.kafka import Kafka
 from producers.publish import transactional_producer
-from storage import outbox
+from storage import intents
 from storage.database import autocommit, begin
-from storage.outbox import TakenOver
+from storage.intents import TakenOver
 from tests.relay.house import FENCED, TWICE, House
 from tests.relay.stops import end_held
 from tests.waiting import until_waiting
@@ -108,7 +108,7 @@ async def test_nor_where_the_other_settles_while_it_waits_for_the_shard(house: H
     async with house.relay() as old:
         await old.relay_once()
         async with begin(house.engine) as tx:
-            await outbox.settle(tx, 0, old.progress)
+            await intents.settle(tx, 0, old.progress)
             taking = asyncio.ensure_future(old.take())
             async with autocommit(house.engine) as other:
                 await until_waiting(other.driver)
