@@ -9,7 +9,7 @@ from consumers.apply import Batch
 from consumers.caution import TOOK_THE_PROCESS_DOWN, Condemned, Slice
 from consumers.decode import decode_record
 from consumers.reasons import Reason
-from consumers.records import DeadLetter, Delivery, Item, Poison, Record
+from consumers.records import DeadLetter, Delivery, Heard, Item, Poison, Record
 from producers import topics
 from storage.positions import Partition
 
@@ -61,6 +61,8 @@ class Batching:
             item = decode_record(record)
             if isinstance(item, Delivery):
                 item = Poison(item, TOOK_THE_PROCESS_DOWN)
+            elif isinstance(item, Heard):  # news are no command, which could be applied later
+                item = DeadLetter(record, Reason.UNREADABLE, TOOK_THE_PROCESS_DOWN)
         return Batch([item], _take_off(spans, piece.records))
 
 

@@ -4,7 +4,7 @@ A poison command parks its session: later commands of that session queue behind 
 ``number``, until somebody replays or discards. Other sessions flow on.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,8 +41,11 @@ class DeadLetterRow:
 
 
 async def save(tx: Transaction, letters: Iterable[DeadLetterRow], now: datetime) -> None:
-    """Keep dead letters, in order; a session named by one of them is parked from now on."""
-    letters = list(letters)
+    """Keep dead letters, in order; a session named by one of them is parked from now on.
+
+    Those that are kept already stay as they are: a log that was cut is read from its beginning.
+    """
+    letters = await _new(tx, list(letters))
     if not letters:
         return
     await tx.append(
@@ -76,6 +79,18 @@ async def save(tx: Transaction, letters: Iterable[DeadLetterRow], now: datetime)
         [command.session_id for command in commands],
         now,
     )
+
+
+async def _new(tx: Transaction, letters: Sequence[DeadLetterRow]) -> list[DeadLetterRow]:
+    """Those of the letters that are not kept yet."""
+    if not letters:
+        return []
+    rows = await tx.fetch(
+        "select id::text from dead_letters where id = any($1::uuid[])",
+        [letter.id for letter in letters],
+    )
+    kept = {letter_id for (letter_id,) in rows}
+    return [letter for letter in letters if letter.id not in kept]
 
 
 PARKED = """

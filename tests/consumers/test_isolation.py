@@ -277,6 +277,22 @@ async def test_a_topic_that_was_made_anew_may_have_dead_letters_where_the_old_on
     assert [letter["value"] for letter in await desk.letters()][-1] == b"new"
 
 
+@pytest.mark.usefixtures("_poisonous")
+async def test_a_log_that_was_cut_is_read_again_past_its_dead_letters(desk: Desk) -> None:
+    """Its rows are deleted from the positions, and what is left of it comes again as it was."""
+    bad = poison()
+    batch = desk.batch(b"old", bad, notes(bad["session_id"]), start())
+    await desk.applier.apply(batch, NOW)
+    before = await desk.letters()
+    await desk.connection.execute("delete from positions")
+
+    await desk.applier.apply(batch, NOW)
+
+    assert await desk.letters() == before
+    assert await desk.parked() == {key(bad)}
+    assert await desk.position() == 4
+
+
 async def test_an_empty_stretch_moves_its_position(desk: Desk) -> None:
     """Offsets that hold no record, as of an aborted transaction."""
     await desk.applier.apply(Batch([], {Partition(CHAT_TOPIC, 0): range(7)}), NOW)

@@ -14,7 +14,7 @@ from aiokafka import TopicPartition
 from consumers import batching, caution
 from consumers import worker as working
 from consumers.batching import Batching
-from consumers.caution import Condemned, Slice, careful_slices
+from consumers.caution import TOOK_THE_PROCESS_DOWN, Condemned, Slice, careful_slices
 from consumers.isolate import Applier
 from consumers.lanes import Read
 from consumers.reasons import Reason
@@ -25,8 +25,9 @@ from producers.kafka import Kafka
 from storage import attempts
 from storage.database import begin
 from storage.positions import Partition
+from tests.builders import ACME
 from tests.consumers.desk import Desk, outcomes, start
-from tests.consumers.wire import CHAT_TOPIC, ARecord, encode
+from tests.consumers.wire import CHAT_TOPIC, TICKET_TOPIC, ARecord, encode
 
 
 async def test_slow_values_are_decoded_in_slices_that_let_others_go_on(
@@ -189,7 +190,7 @@ from domain.context import Limits
 from producers.kafka import Kafka
 from storage.database import begin, connect
 from storage.positions import Partition
-from tests.consumers.wire import CHAT_TOPIC, ARecord, encode
+from tests.consumers.wire import CHAT_TOPIC, TICKET_TOPIC, ARecord, encode
 
 url, where = sys.argv[1:]
 decode_record, decide = batching.decode_record, fold.decide
@@ -293,3 +294,17 @@ async def test_a_process_that_is_killed_soon_after_it_began_blames_no_record(
     monkeypatch.setattr(caution, "_SETTLED_SECONDS", 0.1)
     assert (await is_killed_at_the_first()).condemned is None
     assert (await is_killed_at_the_first()).condemned is Condemned.UNDECODED
+
+
+def test_news_that_took_the_process_down_twice_are_set_aside() -> None:
+    """They are no command that could be poison; tried again, they would take down the next."""
+    told = {
+        "event_id": "1", "account_id": ACME, "provider": "x", "action": "closed",
+        "ticket": {"kind": "psa", "id": "1"},
+    }  # fmt: skip
+    record, partition = ARecord(encode(told), b"", TICKET_TOPIC), Partition(TICKET_TOPIC, 0)
+    piece = Slice(None, partition, [record], Condemned.DECODED)  # type: ignore[arg-type]
+
+    batch = Batching(1, 1).condemned(piece, {partition: range(1)})
+
+    assert batch.items == [DeadLetter(record, Reason.UNREADABLE, TOOK_THE_PROCESS_DOWN)]
