@@ -1,8 +1,7 @@
 """Answering a request for a node: claim it, have the node generated, store and serve it.
 
-The result is stored in the transaction that stages the command which serves it, and before that
-nobody has paid twice: who finds a request that has a result, or that somebody else is at work on,
-calls nobody.
+The result is stored in the transaction that stages the command which serves it. Nobody pays twice:
+who finds a request that has a result, or that somebody else is at work on, calls nobody.
 """
 
 import asyncio

@@ -16,7 +16,7 @@ from storage.retention import Retention
 _log = structlog.get_logger()
 
 SLICE = 1_000
-"""The most rows that one transaction deletes."""
+"""The most rows that one transaction deletes; of walks, those of a tenth as many sessions."""
 
 _MOST_SLICES = 100
 _PAUSE = 0.02

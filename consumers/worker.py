@@ -41,7 +41,8 @@ _PATIENCE_MS = 500
 # A batch that takes longer waits for a lock or for an answer; it may do so for minutes.
 _LONG_SECONDS = 5.0
 _POLL_EVERY_SECONDS = 1.0
-# No attempt takes as long: Postgres answers within half of this, or is not waited for.
+# Hardly an attempt takes as long: Postgres answers a statement within half of this, or is not
+# waited for.
 _ATTEMPT_SECONDS = 2 * ANSWER_SECONDS
 # Brokers answer each half second, even where there is nothing to read.
 _KAFKA_AWAY_SECONDS = 10.0

@@ -35,7 +35,7 @@ class SessionStarted:
 class StepRecorded:
     """A node was answered. ``position`` counts the walk's steps from 1.
 
-    ``next_node_id`` is what to show next; None where the kind has no nodes of its own.
+    ``next_node_id`` is what to show next; None where it has to be generated.
     """
 
     at: datetime

@@ -48,7 +48,7 @@ class Recipient:
 
 
 SYSTEM = Actor("system", "system")
-"""Who acts where nobody does: sweeps, and what follows from a ticket's own events."""
+"""Who acts where nobody does: sweeps, what follows from a ticket's own events, served nodes."""
 
 
 def walker(user: User | None, account_id: str) -> Actor | None:

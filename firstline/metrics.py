@@ -113,7 +113,7 @@ class Metrics:
             "firstline_polled_seconds_ago", "Since Kafka was last polled.", registry=made
         )
         self._waiting = Gauge(
-            "firstline_waiting", "Whether a server is away that the worker needs.", registry=made
+            "firstline_waiting", "Whether a batch waits for a server, or for a lock.", registry=made
         )
         self._loop_lag = Gauge(
             "firstline_event_loop_lag_seconds", "How late the event loop is.", registry=made
@@ -201,7 +201,7 @@ class Metrics:
             self._lag.labels(topic).set(lag.get(topic, 0))
 
     def beats(self, loop_late: Callable[[], float], polled_ago: Callable[[], float]) -> None:
-        """Show how late the event loop is, and since when Kafka was not polled, in seconds.
+        """Show how late the event loop is or was, and since when Kafka was not polled, in seconds.
 
         Both are asked when somebody looks, from another thread: a loop that is stuck tells nothing.
         """

@@ -72,7 +72,7 @@ def exporting(environ: Mapping[str, str] = os.environ) -> Iterator["TracerProvid
 def span_middleware(provider: "TracerProvider") -> "KafkaTelemetryMiddleware":
     """FastStream's spans, one a fetch, linked to those that sent its commands.
 
-    Its own reading of headers and bodies never runs: `consumers.worker` decodes neither.
+    Its own reading of headers and bodies never runs: `consumers.raw_messages` decodes neither.
     """
     from faststream.kafka.opentelemetry import KafkaTelemetryMiddleware  # noqa: PLC0415
     from faststream.opentelemetry.middleware import BaseTelemetryMiddleware  # noqa: PLC0415

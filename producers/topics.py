@@ -23,8 +23,8 @@ MESSAGE_LIMIT = 900 * 1024
 class Topic:
     """How a topic is laid out.
 
-    ``incoming`` topics are written by others: the broker stamps their records, because a sender's
-    wrong clock would otherwise make Kafka delete commands unread.
+    ``incoming`` topics are what a worker applies, most of it written by others: the broker stamps
+    their records, because a sender's wrong clock would otherwise make Kafka delete commands unread.
     """
 
     name: str

@@ -22,8 +22,9 @@ from storage.failpoints import reach_at_first
 
 APPLICATION_NAME = "firstline"
 
-# Nothing that we run takes longer. A statement that waits this long for a lock has met a stopped
-# process, which `storage.blockers` ends; a transaction that idles this long belongs to one.
+# Nothing that a batch runs takes longer; whoever deletes an account lifts the bound. A statement
+# that waits this long for a lock has met a stopped process, which `storage.blockers` ends; a
+# transaction that idles this long belongs to one.
 _SESSION_SETTINGS = {
     "default_transaction_isolation": "read committed",
     "jit": "off",

@@ -111,7 +111,7 @@ async def validate_proposals(tx: Transaction, proposal_ids: Collection[str]) -> 
 
 @lru_cache(maxsize=1_000)
 def parse_flow(start: str, nodes: str) -> Flow:
-    """A flow from its nodes' JSON text. The same text comes with every batch, so it is kept."""
+    """A flow from its nodes' JSON text. The same texts come with many batches, so they are kept."""
     parsed: dict[str, dict[str, Any]] = json.loads(nodes)
     return Flow(start, {node_id: _node(node_id, node) for node_id, node in parsed.items()})
 

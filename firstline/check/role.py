@@ -42,7 +42,7 @@ NEEDED = MappingProxyType(
         # a view
         "proposal_outcomes": (),
         "dead_letters": ("insert", "delete"),
-        # Operators write it, as the owner.
+        # Operators write it, in a role of their own.
         "dead_letter_acts": (),
         "parked_sessions": ("insert", "update"),
         "outbox": ("insert", "delete"),
