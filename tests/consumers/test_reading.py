@@ -14,7 +14,7 @@ from consumers.reading import (
     seek_to_positions,
 )
 from storage import positions
-from storage.database import Transaction
+from storage.database import Transaction, begin
 from storage.positions import Partition
 from tests.builders import an_id
 from tests.consumers.desk import Desk
@@ -149,6 +149,16 @@ async def test_a_position_that_a_stopped_worker_holds_is_not_waited_for(
         await desk.connection.execute(held)
         await seek_to_positions(desk.engine, reader, [PARTITION])  # type: ignore[arg-type]
     assert reader.reads_on_at == 7
+
+
+async def test_the_first_end_that_was_found_is_told(desk: Desk) -> None:
+    """What is there by now says nothing of where the log was cut."""
+    await apply_up_to(desk, 10)
+    for end in (4, 7):
+        async with begin(desk.engine) as tx:
+            await positions.note_cut(tx, Partition(TOPIC, 0), end)
+    async with begin(desk.engine) as tx:
+        assert await positions.cut(tx, [Partition(TOPIC, 0)]) == {Partition(TOPIC, 0): 4}
 
 
 @pytest.mark.parametrize(("applied", "end", "told"), [(10, 4, 4), (8, 4, 4), (8, 99, 8)])

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
+import asyncpg
 import pytest
 
 from consumers import dead_letter_desk
 from consumers.dead_letter_rules import LetterStays
+from domain.decide import decide
 from producers.ids import event_id
 from storage import dead_letter_desk as storage_desk
-from tests.builders import ACME, ENGINEER, NOW
+from tests.builders import ACME, ENGINEER, GLOBEX, GLOBEX_TECH, NOW
 from tests.consumers.desk import Desk, notes, outcomes, resolve, start
 from tests.consumers.parked import (
     EVE,
@@ -139,6 +142,43 @@ async def test_what_still_fails_keeps_the_session_parked_with_the_new_reason(
     await operator.replay(letters[place], EVE, NOW)
     assert (await desk.answers())[1:] == outcomes(queue)
     assert await desk.parked() == set()
+
+
+async def test_a_session_waits_for_none_of_another_account_s_with_its_id(
+    desk: Desk, poison: Poison, operator: dead_letter_desk.Desk
+) -> None:
+    queue, letters = await a_parked_session(desk, None)
+    session = queue[0]["session_id"]
+    await desk.apply(bad(session, account_id=GLOBEX, actor_id=GLOBEX_TECH))
+    poison.cure()
+
+    came = await operator.replay(letters[0], EVE, NOW)
+
+    assert (list(came.answered), came.waiting) == (letters, 0)
+    assert await desk.parked() == {(GLOBEX, session)}
+
+
+async def test_what_is_not_a_letter_s_own_fault_is_tried_again(
+    desk: Desk,
+    poison: Poison,
+    operator: dead_letter_desk.Desk,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue, letters = await a_parked_session(desk, None)
+    poison.cure()
+    refusals = iter(range(2))
+
+    def deadlocked(*what: Any) -> Any:  # noqa: ANN401 - as it takes it
+        for _ in refusals:
+            raise asyncpg.DeadlockDetectedError
+        return decide(*what)
+
+    monkeypatch.setattr("consumers.fold.decide", deadlocked)
+    came = await operator.replay(letters[0], EVE, NOW)
+
+    assert (list(came.answered), came.failed) == (letters, None)
+    assert (await desk.answers())[1:] == outcomes(queue)
+    assert await acts(desk) == [(letter, "replayed", "eve") for letter in letters]
 
 
 async def test_a_duplicate_that_waits_gets_the_answer_of_the_first(

@@ -162,6 +162,21 @@ async def test_of_two_operators_one_replays_and_the_other_is_told(
     assert [act for _, act, _ in await acts(desk)] == ["replayed"] * 2
 
 
+async def test_of_two_operators_one_gives_up_a_letter_that_nobody_could_read(
+    desk: Desk, operator: dead_letter_desk.Desk
+) -> None:
+    """A letter that parks no session, so that nothing but itself can be locked."""
+    await desk.apply(b"{")
+    (letter,) = await ids(desk)
+    async with desk.connection.transaction():
+        await desk.connection.execute("update dead_letters set status = 'discarded'")
+        second = asyncio.ensure_future(operator.discard(letter, EVE, NOW))
+        await until_waiting(desk.connection, APPLICATION_NAME)
+    with pytest.raises(LetterStays, match="is discarded already"):
+        await second
+    assert await acts(desk) == []
+
+
 DIES_BEFORE_IT_COMMITS = """
 import asyncio, os, signal, sys
 from datetime import UTC, datetime, timedelta
