@@ -6,6 +6,7 @@ turns, and the second finds the letter settled. Who did what, when and why is wr
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -234,6 +235,21 @@ class Desk:
                 return await work(tx)
 
         return await again(once)
+
+
+async def give_up_some(tx: Transaction, account_id: str, operator: Operator, now: datetime) -> int:
+    """Give up some of what waits of an account that has ended; return how many letters that were.
+
+    Whoever sent a command is told so. What waits behind it is not tried: it is given up as well.
+    """
+    waiting = await letters.first_of_account(tx, account_id)
+    items = []
+    for letter in waiting:
+        with suppress(LetterStays):  # written by another version: nobody can be answered
+            items.append(given_up(letter))
+    await carry_out(tx, items, now, Limits(), parked=True)
+    await _settle(tx, waiting, "discarded", operator, now)
+    return len(waiting)
 
 
 async def _locked(tx: Transaction, letter_id: str) -> KeptLetter:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from pydantic import TypeAdapter, ValidationError
 
+from consumers.dead_letter_desk import Operator, give_up_some
 from domain.people import Actor, administrator
 from firstline.looking.ask import check_id
 from producers import states
@@ -15,6 +16,7 @@ from storage import accounts, outbox, people
 from storage.again import again
 from storage.database import Transaction, begin, connect
 
+_ITS_END = Operator("firstline account delete", "the account has ended")
 _CATEGORIES: TypeAdapter[list[str]] = TypeAdapter(Categories)
 
 
@@ -66,11 +68,13 @@ async def delete(database_url: str, account_id: str) -> int:
     """End an account, then delete all that it has, step by step; return how many sessions went.
 
     From its end on it is nobody's, so that no batch waits for the rest; one that dies on the way
-    goes on where it is asked for again. What its sessions have in the outbox goes out before their
-    tombstones: it was staged under a share of the account's lock, so its ids are lower. Raises
-    `AccountError`.
+    goes on where it is asked for again. Commands that were parked are answered before they go. What
+    its sessions have in the outbox goes out before their tombstones: it was staged under a share of
+    the account's lock, so its ids are lower. Raises `AccountError`.
     """
     await again(lambda: _end(database_url, account_id))
+    while await again(lambda: _give_up_some(database_url, account_id)):
+        pass
     gone = 0
     while some := await again(lambda: _delete_some(database_url, account_id)):
         gone += some
@@ -80,6 +84,12 @@ async def delete(database_url: str, account_id: str) -> int:
 async def _end(database_url: str, account_id: str) -> None:
     async with _on_account(database_url, account_id) as tx:
         await accounts.end(tx, account_id)
+
+
+async def _give_up_some(database_url: str, account_id: str) -> int:
+    """Give up some of the commands that were parked; return how many that were."""
+    async with _on_account(database_url, account_id) as tx:
+        return await give_up_some(tx, account_id, _ITS_END, datetime.now(UTC))
 
 
 async def _delete_some(database_url: str, account_id: str) -> int:

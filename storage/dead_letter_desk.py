@@ -102,6 +102,26 @@ _KEPT = """
     from dead_letters d
 """
 
+
+def _first(whose: str) -> str:
+    """The first commands that wait, one at least, as far as they are $1 with $2 bytes at most."""
+    return f"""
+        {_KEPT}
+        where d.status = 'open' and d.number = any(array(
+            select number from (
+                select number, row_number() over before as place,
+                    sum(coalesce(octet_length(value), 0) + octet_length(headers))
+                        over before as bytes
+                from dead_letters
+                where status = 'open' and command_id is not null and {whose}
+                window before as (order by number)
+            ) waiting
+            where place = 1 or (place <= $1 and bytes <= $2)
+        ))
+        order by d.number
+    """  # noqa: S608 - of our own words
+
+
 _MATCHING = """
     ($1::text is null or d.reason = $1)
     and ($2::uuid is null or d.account_id = $2)
@@ -199,29 +219,15 @@ async def lock_letter(tx: Transaction, number: int) -> None:
 
 async def first_in_queue(tx: Transaction, queue: AccountSession) -> list[KeptLetter]:
     """What waits for a session, in order: as much as one transaction takes."""
-    account_id, session_id = queue
-    rows = await tx.fetch(
-        f"""
-        {_KEPT}
-        where d.number = any(array(
-            select number from (
-                select number, row_number() over before as place,
-                    sum(coalesce(octet_length(value), 0) + octet_length(headers))
-                        over before as bytes
-                from dead_letters
-                where status = 'open' and command_id is not null
-                    and account_id = $1 and session_id = $2
-                window before as (order by number)
-            ) waiting
-            where place = 1 or (place <= $3 and bytes <= $4)
-        ))
-        order by d.number
-        """,  # noqa: S608 - of our own words
-        account_id,
-        session_id,
-        MOST_COMMANDS,
-        MOST_BYTES,
-    )
+    of_queue = _first("account_id = $3 and session_id = $4")
+    rows = await tx.fetch(of_queue, MOST_COMMANDS, MOST_BYTES, *queue)
+    return [KeptLetter(*row) for row in rows]
+
+
+async def first_of_account(tx: Transaction, account_id: str) -> list[KeptLetter]:
+    """What waits for sessions of an account, locked, in order: as much as a transaction takes."""
+    of_account = f"{_first('account_id = $3')} for no key update of d"
+    rows = await tx.fetch(of_account, MOST_COMMANDS, MOST_BYTES, account_id)
     return [KeptLetter(*row) for row in rows]
 
 

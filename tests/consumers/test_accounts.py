@@ -13,6 +13,7 @@ from consumers.isolate import Applier
 from firstline import accounts
 from firstline.accounts import AccountError
 from storage import accounts as stored
+from storage import dead_letter_desk as storage_desk
 from storage.blockers import end_blockers
 from storage.tables import metadata
 from tests.builders import (
@@ -100,6 +101,28 @@ async def test_a_start_that_is_about_to_commit_is_in_the_list(
     assert (await desk.counts())["sessions"] == 0
 
 
+async def test_what_was_parked_is_given_up_before_its_account_goes(
+    desk: Desk, database_url: str, poison: Poison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sent it is told so, in order; more of it than one transaction takes."""
+    monkeypatch.setattr(storage_desk, "MOST_COMMANDS", 2)
+    first, _ = await a_parked_session(desk, None, None)
+    second, _ = await a_parked_session(desk, "poison")
+    await desk.apply(first[1])  # once more
+    session = start(account_id=GLOBEX, actor_id=GLOBEX_TECH)
+    others = bad(session["session_id"], account_id=GLOBEX, actor_id=GLOBEX_TECH)
+    await desk.apply(session, others)
+    poison.cure()
+    before = len(await desk.replies())
+
+    await accounts.delete(database_url, ACME)
+
+    assert (await desk.answers())[before:] == outcomes([*first, *second, first[1]], "discarded")
+    assert [one["duplicate"] for one in await desk.replies()][before:] == [False] * 5 + [True]
+    assert [one["command_id"] for one in await desk.letters()] == [others["command_id"]]
+    assert await desk.parked() == {(GLOBEX, session["session_id"])}
+
+
 @pytest.mark.parametrize("what", ["start", "intake", "notes", "what was parked"])
 async def test_what_comes_during_the_deletion_is_forbidden_at_once(
     desk: Desk, database_url: str, poison: Poison, monkeypatch: pytest.MonkeyPatch, what: str
@@ -129,7 +152,11 @@ async def test_what_comes_during_the_deletion_is_forbidden_at_once(
     go_on.set()
 
     assert await deleting == 2
-    assert (await desk.answers())[2:] == outcomes([late], "forbidden")
+    answered = "discarded" if late is parked else "forbidden"
+    assert (await desk.answers())[2:] == [
+        *outcomes([parked], "discarded"),
+        *outcomes([late], answered),
+    ]
     assert (await states(desk, late["session_id"]))[-1:] in ([], [None])
     assert (await desk.letters(), await desk.parked()) == ([], set())
 
