@@ -1,11 +1,6 @@
 """The command line. Errors are one sentence on stderr and an exit code, never a traceback."""
 
-import codecs
-import io
-import json
-import os
 import sys
-from pathlib import Path
 
 import typer
 
@@ -19,6 +14,7 @@ from firstline.commands import (
     traffic,
     working,
 )
+from firstline.streams import mend_streams
 
 app = typer.Typer(
     name="firstline",
@@ -56,7 +52,7 @@ for group in (flows.app, accounts.categories, accounts.account, dead_letters.app
 
 def main() -> None:
     """Run the command line."""
-    _mend_streams()
+    mend_streams()
     try:
         app()
     except KeyboardInterrupt:
@@ -69,29 +65,3 @@ def main() -> None:
             raise
         typer.echo(f"firstline: {sentence}", err=True)
         sys.exit(1)
-
-
-def _mend_streams() -> None:
-    """Have stdin, stdout and stderr be there, and take any text.
-
-    Where one is closed, the next socket would get its number: libuv aborts when it is to close it,
-    and what a library prints would go to a server. A locale without the letter gets its escape, as
-    JSON has it, so that what is JSON stays it.
-    """
-    codecs.register_error("firstline.escaped", _escaped)
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
-            nowhere = Path(os.devnull).open("w" if number else "r", encoding="utf-8")  # noqa: SIM115
-            setattr(sys, name, nowhere)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="firstline.escaped")
-
-
-def _escaped(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
