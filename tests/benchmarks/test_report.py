@@ -37,6 +37,25 @@ def test_the_page_tells_every_figure_and_those_of_the_last_full_run(latest: dict
     assert latest["quick"] or told == {name: shown(latest[name]) for name in NAMES}
 
 
+def test_the_front_page_tells_what_was_measured(latest: dict[str, Any]) -> None:
+    """By and large: it is not written anew with each run."""
+    told = section(page("README.md"), "How fast it is")
+    for name, pattern in {
+        "apply_vs_naive": r"committed: (\d+) times",
+        "apply_vs_procrastinate": r"and (\d+) times what a queue of jobs",
+        "relay_vs_faststream_outbox": r"exactly once, (\d+)\s+times",
+    }.items():
+        (figure,) = re.findall(pattern, told)
+        assert float(figure) == pytest.approx(latest[name], rel=0.2)
+    commands, messages = (
+        float(figure.replace(",", ""))
+        for figure in re.findall(r"about ([\d,]+) (?:commands|messages) a second", told)
+    )
+    raw = latest["raw"]
+    assert commands == pytest.approx(raw["apply_vs_limit"]["commands_per_second"], rel=0.2)
+    assert messages == pytest.approx(raw["relay_vs_producer"]["messages_per_second"], rel=0.2)
+
+
 def test_the_figures_of_a_run_replace_those_before(latest: dict[str, Any]) -> None:
     new = {**latest, "latency_p50_ms": 12.3, "apply_vs_limit": None}
     once = with_figures(PERFORMANCE, new)
