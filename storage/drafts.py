@@ -25,13 +25,9 @@ async def lock(tx: Transaction, topics: Collection[AccountTopic]) -> dict[str, D
         "select 1 from accounts where id = any($1::uuid[]) order by id for no key update",
         sorted({account_id for account_id, _ in topics}),
     )
-    rows = await tx.fetch(
+    locked = await tx.fetch(
         """
-        select p.id::text, p.account_id::text, p.category, p.title, p.start, p.nodes::text,
-            array(
-                select d.session_id::text from proposal_drafts d where d.flow_proposal_id = p.id
-            )
-        from flow_proposals p
+        select p.id::text from flow_proposals p
         join unnest($1::uuid[], $2::text[]) as t(account_id, category)
             on t.account_id = p.account_id and t.category is not distinct from p.category
         where not p.validated_by_outcome
@@ -41,6 +37,20 @@ async def lock(tx: Transaction, topics: Collection[AccountTopic]) -> dict[str, D
         """,
         [account_id for account_id, _ in topics],
         [category for _, category in topics],
+    )
+    # Where one was waited for, a walk may have begun on it meanwhile.
+    rows = await tx.fetch(
+        """
+        select p.id::text, p.account_id::text, p.category, p.title, p.start, p.nodes::text,
+            array(
+                select d.session_id::text from proposal_drafts d where d.flow_proposal_id = p.id
+            )
+        from flow_proposals p
+        where p.id = any($1::uuid[])
+            and not exists (select from sessions s where s.flow_proposal_id = p.id)
+        order by p.id
+        """,
+        [draft_id for (draft_id,) in locked],
     )
     return {
         draft_id: Draft(

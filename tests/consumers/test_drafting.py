@@ -1,10 +1,15 @@
 """Helpful AI-built walks become proposal drafts, which go with their sessions."""
 
+import asyncio
+
 import pytest
 
-from tests.builders import ACME
-from tests.consumers.desk import Desk
+from storage.database import APPLICATION_NAME
+from tests.builders import ACME, NOW
+from tests.consumers.desk import Desk, resolve
+from tests.consumers.gate import gate_before_saving
 from tests.consumers.wire import Json, command, new_id
+from tests.waiting import until_waiting
 
 YES = {"answer": "Yes", "option_id": "1"}
 
@@ -91,6 +96,45 @@ async def test_walks_that_end_in_one_batch_are_one_draft(desk: Desk) -> None:
     assert await drafts(desk) == [("No mail.", 2, False)]
 
 
+async def test_walks_without_a_category_are_one_draft(desk: Desk) -> None:
+    for questions, category in ((["On?"], None), (["On?", "Loud?"], "")):
+        await do(desk, "resolve", await walked(desk, *questions, category=category), helpful=True)
+    assert await drafts(desk) == [("No mail.", 2, False)]
+
+
+async def test_equal_walks_that_end_at_once_are_one_draft(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second waits for who drafts for the account, and finds the draft."""
+    sessions = [await walked(desk, "On?"), await walked(desk, "On?")]
+    first = gate_before_saving(monkeypatch, "consumers.apply")
+    ends = [desk.batch(resolve(one, helpful=True), partition=at) for at, one in enumerate(sessions)]
+    applying = [asyncio.ensure_future(desk.applier.apply(ends[0], NOW))]
+    await first.reached.wait()
+    applying.append(asyncio.ensure_future(desk.applier.apply(ends[1], NOW)))
+    await until_waiting(desk.connection, APPLICATION_NAME)
+    first.opened.set()
+    await asyncio.gather(*applying)
+
+    assert await drafts(desk) == [("No mail.", 1, False)]
+    rows = await desk.connection.fetch("select session_id::text from proposal_drafts")
+    assert {session for (session,) in rows} == set(sessions)
+
+
+async def test_a_proposal_that_was_built_from_no_walk_is_left_alone(desk: Desk) -> None:
+    await do(desk, "resolve", await walked(desk, "On?"), helpful=True)
+    await desk.connection.execute(
+        """
+        with draft as (delete from flow_proposals returning *)
+        insert into flow_proposals (id, account_id, title, category, start, nodes)
+        select $1, account_id, 'By hand', category, start, nodes from draft
+        """,
+        new_id(),
+    )
+    await do(desk, "resolve", await walked(desk, "On?", "Loud?"), helpful=True)
+    assert await drafts(desk) == [("By hand", 1, False), ("No mail.", 2, False)]
+
+
 async def test_other_categories_and_other_beginnings_are_other_drafts(desk: Desk) -> None:
     for question, category in (("On?", "email"), ("On?", "network"), ("Red?", "email")):
         await do(desk, "resolve", await walked(desk, question, category=category), helpful=True)
@@ -116,3 +160,23 @@ async def test_a_draft_that_somebody_walks_stays_and_is_left_alone(desk: Desk) -
     assert [questions for _, questions, _ in await drafts(desk)] == [1, 2]
     await desk.connection.execute("delete from sessions where id = $1", session)
     assert len(await drafts(desk)) == 2
+
+
+async def test_a_draft_on_which_a_walk_begins_meanwhile_is_left_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who drafts waits for the proposal, and sees who walks it once it may go on."""
+    await do(desk, "resolve", await walked(desk, "On?"), helpful=True)
+    proposal = await desk.connection.fetchval("select id::text from flow_proposals")
+    longer = await walked(desk, "On?", "Loud?")
+    starting = gate_before_saving(monkeypatch, "consumers.apply")
+    start = command("start_proposal", command_id=new_id(), flow_proposal_id=proposal)
+    batches = [desk.batch(start), desk.batch(resolve(longer, helpful=True), partition=1)]
+    applying = [asyncio.ensure_future(desk.applier.apply(batches[0], NOW))]
+    await starting.reached.wait()
+    applying.append(asyncio.ensure_future(desk.applier.apply(batches[1], NOW)))
+    await until_waiting(desk.connection, APPLICATION_NAME)
+    starting.opened.set()
+    await asyncio.gather(*applying)
+
+    assert [questions for _, questions, _ in await drafts(desk)] == [1, 2]
