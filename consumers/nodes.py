@@ -85,7 +85,12 @@ class Nodes:
             self.failed.result()
 
     async def stop(self) -> None:
-        """Let what is under way end, within bounds; what does not is free for the next."""
+        """Let what is under way end, within bounds; what does not is free for the next.
+
+        To stop once more does nothing: a client that is closed would connect again.
+        """
+        if self._stopping:
+            return
         self._stopping = True
         self._ended.set()
         if self._rebalances.consumer is None:

@@ -153,8 +153,11 @@ class Worker:
     async def stop(self) -> None:
         """Let the batch at hand end, commit its offsets, and leave, within `STOP_SECONDS`.
 
-        A batch that waits for a server is left: it was not applied and comes back.
+        A batch that waits for a server is left: it was not applied and comes back. To stop once
+        more does nothing: a client that is closed would connect again.
         """
+        if self._stopping:
+            return
         self._stopping = True
         if self._rebalances.consumer is None:
             return

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -12,6 +13,7 @@ from consumers.generating import Generating, GeneratingSettings
 from domain.built_nodes import AI_UNAVAILABLE
 from firstline.accounts import delete as delete_account
 from integrations.generator import Case, NodeDraft, NodeOption, Unavailable, Usage
+from producers.handover import CUT
 from schemas.states import NodeRequest
 from storage import accounts, node_results, outbox
 from storage.database import APPLICATION_NAME, Transaction, begin
@@ -219,12 +221,15 @@ async def test_a_result_whose_commit_nobody_heard_of_is_stored_once(
     assert await used(desk) == [(ACME, 1, 100, 20, 7)]
 
 
+@pytest.mark.parametrize(
+    "failure", [OSError(), asyncpg.SerializationError()], ids=["away", "a race lost"]
+)
 async def test_a_result_is_kept_until_the_database_takes_it(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
     asked = await started(desk)
     generator = Counting()
-    stage, failures = outbox.stage, iter([OSError(), OSError()])
+    stage, failures = outbox.stage, iter([failure, failure])
 
     async def failing(tx: Transaction, messages: Sequence[Message], most: int) -> None:
         for error in failures:
@@ -232,8 +237,25 @@ async def test_a_result_is_kept_until_the_database_takes_it(
         await stage(tx, messages, most)
 
     monkeypatch.setattr(outbox, "stage", failing)
-    await consumer(desk, generator).answer(asked)
+    assert await consumer(desk, generator).answer_once(asked) is None
     assert (len(generator.asked), len(await served(desk))) == (1, 1)
+
+
+async def test_what_serves_a_node_has_the_id_of_what_it_answers(desk: Desk) -> None:
+    """So that a result that was lost, as of a restored database, is served once all the same."""
+    asked = await started(desk)
+    await consumer(desk, Counting()).answer(asked)
+    await desk.connection.execute("delete from node_results")
+    await consumer(desk, Counting()).answer(asked)
+    first, again = await served(desk)
+    assert first["command_id"] == again["command_id"]
+
+
+async def test_a_claim_outlasts_a_generator_that_takes_as_long_as_it_may(desk: Desk) -> None:
+    """By as long as storing the result may take: it is paid, and nobody is to pay again."""
+    await consumer(desk, Counting()).answer(await started(desk))
+    claimed = await desk.connection.fetchval("select claimed_until - claimed_at from node_results")
+    assert claimed.total_seconds() >= DEFAULT.seconds + 30
 
 
 async def test_nobody_is_called_where_nobody_waits_any_more(desk: Desk) -> None:
@@ -247,9 +269,23 @@ async def test_nobody_is_called_where_nobody_waits_any_more(desk: Desk) -> None:
     passed_over = await asked_of(desk, elsewhere.session_id)
     await do(desk, "record_step", elsewhere.session_id, **step)
     unknown = passed_over.model_copy(update={"request_id": new_id()})
-    for asked in (ended, passed_over, unknown):
+    served_otherwise = await started(desk)
+    await desk.serve(served_otherwise.session_id)
+    for asked in (ended, passed_over, unknown, served_otherwise):
         assert await consumer(desk, generator).answer_once(asked) is None
     assert len(generator.asked) == 1
+
+
+async def test_what_another_walk_asked_for_later_puts_no_request_off(desk: Desk) -> None:
+    generator = Counting()
+    first = await started(desk)
+    await consumer(desk, generator).answer(first)
+    node = (await shown(desk))["node"]
+    step = {"node_id": node["id"], "answer": "Yes", "option_id": "1"}
+    await do(desk, "record_step", first.session_id, **step)
+    other = await started(desk)
+    assert await consumer(desk, generator).answer_once(other) is None
+    assert [one.request_id for one in generator.asked] == [first.request_id, other.request_id]
 
 
 async def test_a_late_node_is_refused_and_says_so_to_who_asked(desk: Desk) -> None:
@@ -294,6 +330,26 @@ async def test_the_generator_is_told_of_its_own_account_and_session_alone(desk: 
     assert (first.nodes_left, second.nodes_left) == (12, 11)
 
 
+async def test_what_a_request_says_of_its_account_and_session_is_not_believed(desk: Desk) -> None:
+    """What was recorded is, and only the walk so far is taken from the message."""
+    asked = await started(desk)
+    forged: Json = {"account_id": GLOBEX, "session_id": new_id()}
+    generator = Counting()
+    await consumer(desk, generator).answer(asked.model_copy(update=forged))
+    assert [one.account_id for one in generator.asked] == [ACME]
+    (serving,) = await served(desk)
+    assert (serving["account_id"], serving["session_id"]) == (ACME, asked.session_id)
+
+
+async def test_of_a_walk_that_was_cut_the_generator_is_told_what_is_left(desk: Desk) -> None:
+    asked = await started(desk)
+    cut: Json = {"path": [{"cut": CUT}, {"question": "On?", "answer": "Yes"}]}
+    generator = Counting()
+    await consumer(desk, generator).answer(asked.model_copy(update=cut))
+    (case,) = generator.asked
+    assert [(one.question, one.answer, one.note) for one in case.path] == [("On?", "Yes", None)]
+
+
 # -- what comes back -------------------------------------------------------------------------
 
 
@@ -327,10 +383,27 @@ async def test_without_a_node_escalation_is_offered_and_asking_again_works(
         AI_UNAVAILABLE,
     )
     assert (await do(desk, "next_node", asked.session_id)).get("node") is None
-    await consumer(desk, Counting()).answer(await asked_of(desk, asked.session_id))
+    again = Counting()
+    await consumer(desk, again).answer(await asked_of(desk, asked.session_id))
     assert (await shown(desk))["node"]["text"] == DRAFT.text
+    assert [one.nodes_left for one in again.asked] == [DEFAULT.ai_nodes]
     paid = failure not in {"nobody answers", "a fault of the generator"}
     assert await used(desk) == [(ACME, 1 + paid, 100 * (1 + paid), 20 * (1 + paid), 7 * (1 + paid))]
+
+
+async def test_who_is_asked_again_is_told_of_the_walk_so_far(desk: Desk) -> None:
+    asked = await started(desk)
+    await consumer(desk, Counting()).answer(asked)
+    node = (await shown(desk))["node"]
+    step = {"node_id": node["id"], "answer": "Yes", "option_id": "1"}
+    await do(desk, "record_step", asked.session_id, **step)
+    away = Counting(FAILURES["nobody answers"])
+    await consumer(desk, away).answer(await asked_of(desk, asked.session_id))
+    await shown(desk)
+    await do(desk, "next_node", asked.session_id)
+    again = Counting()
+    await consumer(desk, again).answer(await asked_of(desk, asked.session_id))
+    assert [[one.answer for one in case.path] for case in away.asked + again.asked] == [["Yes"]] * 2
 
 
 async def test_a_generator_that_takes_too_long_is_not_waited_for(desk: Desk) -> None:
@@ -394,6 +467,19 @@ async def test_calls_under_way_count(desk: Desk) -> None:
     generator.gate.set()
     await answering
     assert len(generator.asked) == 1
+
+
+async def test_calls_under_way_for_another_account_do_not(desk: Desk) -> None:
+    ours, theirs = await started(desk), await started(desk, GLOBEX)
+    generator, another = Counting(), Counting()
+    generator.gate.clear()
+    one_a_day = GeneratingSettings(budget=Budget(1, 1_000))
+    answering = asyncio.ensure_future(consumer(desk, generator, settings=one_a_day).answer(ours))
+    await generator.until_asked(1)
+    await consumer(desk, another, settings=one_a_day).answer(theirs)
+    generator.gate.set()
+    await answering
+    assert (len(generator.asked), len(another.asked)) == (1, 1)
 
 
 async def test_claims_of_an_account_take_turns_and_count_until_they_run_out(desk: Desk) -> None:

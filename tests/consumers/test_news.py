@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from consumers import save
+from consumers.apply import apply_batch
 from consumers.replay import carry_out
 from domain.context import Limits
 from storage.database import begin
-from tests.builders import ACME, ENGINEER, FLOW, GLOBEX, NOW, TECH, an_id
+from tests.builders import ACME, ENGINEER, FLOW, GLOBEX, GLOBEX_TECH, NOW, TECH, an_id
 from tests.consumers.desk import Desk, resolve, start
 from tests.consumers.wire import ABSENT, TICKET, Json, command, new_id, said
 from tests.waiting import waiting
@@ -99,22 +100,25 @@ async def test_a_ticket_without_a_session_has_none_ended(desk: Desk) -> None:
 async def test_a_session_of_another_account_s_ticket_goes_on(desk: Desk) -> None:
     one = on_ticket()
     await desk.hear(one)
-    await desk.hear(said("closed", 1, account_id=GLOBEX))
+    await desk.hear(said("updated", 1), said("closed", 1, account_id=GLOBEX))
     assert await desk.asked() == []
     assert (await stands(desk) or {})["status"] == "open"
     assert (await stands(desk, account_id=GLOBEX) or {})["status"] == "closed"
 
 
-async def test_an_account_that_nobody_has_is_ignored(desk: Desk) -> None:
+@pytest.mark.parametrize("action", ["closed", "created"])
+async def test_an_account_that_nobody_has_is_ignored(desk: Desk, action: str) -> None:
     nobody = an_id(0xC)
-    applied = await desk.hear(said("closed", 1, account_id=nobody, title="No mail"))
+    applied = await desk.hear(said(action, 1, account_id=nobody, title="No mail"))
     assert (applied.records, applied.messages) == (1, 0)
     assert await stands(desk, account_id=nobody) is None
     assert await desk.connection.fetchval("select count(*) from ticket_events_heard") == 0
 
 
-async def test_a_ticket_of_ours_that_nobody_has_is_ignored(desk: Desk) -> None:
-    await desk.hear(said("closed", 1, kind="internal", id=an_id(0x21)))
+@pytest.mark.parametrize("action", ["closed", "created"])
+async def test_a_ticket_of_ours_that_nobody_has_is_ignored(desk: Desk, action: str) -> None:
+    await desk.set_policy(ACME, intake_actor_id=TECH)
+    await desk.hear(said(action, 1, kind="internal", id=an_id(0x21), title="No mail"))
     assert await desk.connection.fetchval("select count(*) from tickets") == 0
     assert await desk.asked() == []
 
@@ -195,6 +199,13 @@ async def test_a_closing_that_comes_after_a_later_reopening_ends_nothing(desk: D
     assert [one["type"] for one in await desk.asked()] == ["end_with_ticket"]
 
 
+async def test_a_reopening_from_before_the_closing_reopens_nothing(desk: Desk) -> None:
+    """Whichever is heard first."""
+    await desk.hear(said("closed", 5))
+    await desk.hear(said("reopened", 3))
+    assert (await stands(desk) or {})["status"] == "closed"
+
+
 async def test_of_the_fields_the_later_ones_stay(desk: Desk) -> None:
     await desk.hear(said("updated", 5, title="Later"), said("updated", 3, title="Earlier"))
     await desk.hear(said("updated", 4, title="Earlier"))
@@ -240,6 +251,8 @@ async def test_a_session_on_a_reopened_ticket_goes_on_where_the_last_one_ended(
         (begun, *_) = await desk.messages("session-events", one["session_id"])
         expected = None if before is None else before["session_id"]
         assert begun["data"].get("previous_session_id") == expected
+        kept = "select previous_session_id::text from sessions where id = $1"
+        assert await desk.connection.fetchval(kept, one["session_id"]) == expected
 
 
 async def test_a_ticket_may_be_reopened_at_no_time_that_anybody_says(desk: Desk) -> None:
@@ -267,9 +280,29 @@ async def test_sessions_of_one_batch_are_linked_on_a_reopened_ticket(desk: Desk)
 async def test_a_session_on_a_ticket_that_was_never_closed_is_linked_to_none(desk: Desk) -> None:
     first, second = on_ticket(), on_ticket()
     await desk.hear(first, resolve(first["session_id"]))
+    await desk.hear(*(said(one, account_id=GLOBEX) for one in ("closed", "reopened")))
     await desk.hear(second)
     (begun,) = await desk.messages("session-events", second["session_id"])
     assert "previous_session_id" not in begun["data"]
+
+
+async def test_a_ticket_of_the_same_id_is_another_where_its_account_or_kind_is(desk: Desk) -> None:
+    """A session there neither keeps one from starting here nor comes before it."""
+    ticket = an_id(0x21)
+    await desk.connection.execute(
+        "insert into tickets (account_id, kind, id) values ($1, 'internal', $2)", ACME, ticket
+    )
+    theirs: Json = {"account_id": GLOBEX, "actor_id": GLOBEX_TECH}
+    for other in (theirs, {"ticket_kind": "internal"}):
+        await desk.hear(start(ticket_id=ticket, **other))
+    await desk.hear(said("closed", 1, id=ticket), said("reopened", 2, id=ticket))
+    one = on_ticket(ticket)
+    await desk.hear(one)
+    assert (await desk.answer(one["command_id"]))["outcome"] == "accepted"
+    (begun,) = await desk.messages("session-events", one["session_id"])
+    assert "previous_session_id" not in begun["data"]
+    ours = await desk.connection.fetchrow("select * from tickets where kind = 'internal'")
+    assert (ours["updated_at"], ours["reopened_at"]) == (None, None)
 
 
 @pytest.mark.parametrize("first", ["start", "closed"])
@@ -356,6 +389,16 @@ async def test_a_new_ticket_is_taken_in_where_the_account_wants_that(
     assert begun["data"]["problem_text"] == "Mail does not come"
 
 
+async def test_each_ticket_is_taken_in_as_a_session_of_its_own(desk: Desk) -> None:
+    await desk.set_policy(ACME, intake_actor_id=TECH)
+    sent = [said("created", 1, id=one, title="Mail does not come") for one in ("1", "2")]
+    await desk.hear(*sent)
+    await desk.hear(said("reopened", 3, id="1"))
+    asked = await desk.asked()
+    assert [one["ticket_id"] for one in asked] == ["1", "2", "1"]
+    assert len({one["session_id"] for one in asked}) == 3
+
+
 @pytest.mark.parametrize(
     ("policy", "event"),
     [
@@ -399,6 +442,34 @@ async def test_a_ticket_that_was_reopened_before_its_session_ended_is_taken_in_a
     await desk.hear(takes_in)
     assert (await desk.answer(takes_in["command_id"]))["outcome"] == "accepted"
     assert await status(desk, takes_in["session_id"]) == "active"
+
+
+async def test_it_is_each_time_that_this_happens(desk: Desk) -> None:
+    await desk.set_policy(ACME, intake_actor_id=TECH)
+    await desk.hear(on_ticket())
+    taken_in: list[Json] = []
+    for minute in (1, 3):
+        told = said("closed", minute, title="Mail"), said("reopened", minute + 1)
+        await desk.hear(*told)
+        *_, ends = await desk.asked()
+        await desk.hear(ends)
+        *_, takes_in = await desk.asked()
+        await desk.hear(takes_in)
+        taken_in.append(takes_in)
+    for takes_in in taken_in:
+        answer = await desk.answer(takes_in["command_id"])
+        assert (answer["outcome"], answer["session_id"]) == ("accepted", takes_in["session_id"])
+    first, second = (takes_in["session_id"] for takes_in in taken_in)
+    assert first != second
+
+
+async def test_it_is_not_where_nothing_is_told_of_it(desk: Desk) -> None:
+    await desk.set_policy(ACME, intake_actor_id=TECH)
+    await desk.hear(on_ticket())
+    await desk.hear(said("closed", 1), said("reopened", 2))
+    (ends,) = await desk.asked()
+    await desk.hear(ends)
+    assert await desk.asked() == [ends]
 
 
 async def test_a_replay_takes_it_in_as_well(desk: Desk) -> None:
@@ -496,6 +567,27 @@ async def test_sessions_move_in_one_batch_onto_tickets_that_others_leave_in_it(d
     await desk.hear(*moves)
     for session in (one, other):
         assert await desk.events(session["session_id"]) == ["started", "ticket_changed"]
+
+
+async def test_a_session_moves_onto_a_ticket_whose_session_ends_in_the_same_batch(
+    desk: Desk,
+) -> None:
+    """Who lets go of the ticket is written first, whichever session's id is lower."""
+    for moving, ending in ((0x61, 0x62), (0x64, 0x63)):
+        one = on_ticket(f"from-{moving}") | {"session_id": an_id(moving)}
+        other = on_ticket(f"to-{moving}") | {"session_id": an_id(ending)}
+        await desk.hear(one, other)
+        move = command(
+            "move_ticket",
+            command_id=new_id(),
+            session_id=one["session_id"],
+            actor_id=ABSENT,
+            ticket_id=other["ticket_id"],
+        )
+        ends = resolve(other["session_id"])
+        # By itself: an applier would try again, and then in halves.
+        await apply_batch(desk.engine, desk.mixed(ends, move), NOW, Limits())
+        assert await desk.events(one["session_id"]) == ["started", "ticket_changed"]
 
 
 async def test_two_sessions_never_end_up_on_one_ticket(

@@ -16,6 +16,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from consumers import nodes as nodes_module
 from consumers.generating import Generating, GeneratingSettings
 from consumers.nodes import Nodes, NodesSettings
 from consumers.raw_consumer import RawConsumer
@@ -221,6 +222,63 @@ async def test_records_that_come_again_pay_for_nothing(house: House) -> None:
     assert len(generator.asked) == 4
 
 
+async def test_who_is_told_to_stop_keeps_what_is_under_way_until_it_ends(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever finds it free would have it generated again."""
+    generator = Counting()
+    generator.gate.clear()
+    (asked,) = await house.ask(1)
+    nodes = await house.consume(generator)
+    await generator.until_asked(1)
+    let_go, under_way = nodes._generating.let_go, []
+
+    async def seen_to_let_go() -> None:
+        under_way.append(generator.busy)
+        await let_go()
+
+    monkeypatch.setattr(nodes._generating, "let_go", seen_to_let_go)
+    stopping = asyncio.ensure_future(nodes.stop())
+    other = Generating(house.desk.engine, Counting(), "two", GeneratingSettings())
+    assert await other.answer_once(asked) is not None
+    generator.gate.set()
+    await stopping
+    assert await other.answer_once(asked) is None
+    assert (under_way, await house.committed()) == ([0], 1)
+
+
+async def test_what_cannot_be_answered_is_not_taken_for_answered(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def answer(*_: object) -> None:
+        raise LookupError
+
+    monkeypatch.setattr(Generating, "answer", answer)
+    await house.ask(1)
+    nodes = await house.consume(Counting())
+    with pytest.raises(LookupError):
+        await asyncio.wait_for(nodes.failed, LONGEST)
+    await nodes.stop()
+    assert await house.committed() == 0
+
+
+async def test_what_does_not_end_in_time_is_free_for_another(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who stopped does not come back, and its claim would hold for a minute."""
+    monkeypatch.setattr(nodes_module, "_DRAIN_SECONDS", 0.01)
+    first, second = Counting(), Counting()
+    first.gate.clear()
+    (asked,) = await house.ask(1)
+    nodes = await house.consume(first)
+    await first.until_asked(1)
+    await nodes.stop()
+    assert (first.busy, await house.committed()) == (0, 0)
+    other = Generating(house.desk.engine, second, "two", GeneratingSettings())
+    assert await other.answer_once(asked) is None
+    assert len(second.asked) == 1
+
+
 @pytest.mark.timeout(180)
 async def test_ten_kills_pay_for_no_node_twice(house: House) -> None:
     """A provider that takes idempotency keys, as the port gives them, is paid once a node."""
@@ -231,13 +289,13 @@ async def test_ten_kills_pay_for_no_node_twice(house: House) -> None:
         where = (house.kafka, house.database_url)
         for _ in range(10):
             before = len(till.calls)
-            process = context.Process(target=paying.work, args=(*where, till.port))
+            process = context.Process(target=paying.work, args=(*where, till.port), daemon=True)
             process.start()
             await until(partial(till.has_more_than, before + 1))
             process.kill()
             await asyncio.to_thread(process.join)
             assert process.exitcode == -signal.SIGKILL
-        process = context.Process(target=paying.work, args=(*where, till.port))
+        process = context.Process(target=paying.work, args=(*where, till.port), daemon=True)
         process.start()
         await all_answered(house, asked)
         process.terminate()

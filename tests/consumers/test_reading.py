@@ -32,6 +32,10 @@ class Reader:
         self.oldest = oldest
         self.end = end
         self.reads_on_at: int | None = None
+        self.has = {PARTITION}
+
+    def assignment(self) -> set[TopicPartition]:
+        return self.has
 
     async def beginning_offsets(self, _: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         return {PARTITION: self.oldest}
@@ -84,6 +88,23 @@ async def test_a_log_that_was_cut_is_not_read_before_somebody_has_seen_to_it(des
     reader = Reader(oldest=2, end=99)
     await seek_to_positions(desk.engine, reader, [PARTITION])  # type: ignore[arg-type]
     assert reader.reads_on_at == 2
+
+
+async def test_what_went_to_another_meanwhile_is_not_sought(desk: Desk, database_url: str) -> None:
+    """Servers may have been away for long, and the client refuses to seek there."""
+    await apply_up_to(desk, 7)
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def done() -> None:
+        """Nothing is at hand."""
+
+    sought: dict[TopicPartition, int] = {}
+    rebalances = Rebalances(desk.engine, database_url, failed, done, sought.update)
+    reader = Reader(oldest=2, end=9)
+    for has in (set[TopicPartition](), {PARTITION}):
+        reader.has = has
+        await rebalances.seek(reader, {PARTITION})  # type: ignore[arg-type]
+        assert (reader.reads_on_at, sought) == ((7, {PARTITION: 7}) if has else (None, {}))
 
 
 async def test_an_end_that_was_told_wrong_is_asked_for_again(desk: Desk) -> None:

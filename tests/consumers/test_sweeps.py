@@ -222,6 +222,17 @@ async def test_people_are_told_again_step_by_step(desk: Desk) -> None:
     ]
 
 
+async def test_who_is_told_again_is_handed_what_the_first_were(desk: Desk) -> None:
+    await desk.set_policy(ACME, escalation=STEPS)
+    session = await started(desk)
+    escalate = command("escalate", command_id=new_id(), session_id=session)
+    await desk.hear(notes(session, notes=[{"text": "It rings."}]), escalate)
+    await desk.hear(*await swept(desk, NOW + 15 * MINUTE), now=NOW + 15 * MINUTE)
+    first, again = await desk.messages("engineer-notifications", session)
+    assert first["data"]["summary"]["notes"] == [{"text": "It rings."}]
+    assert again["data"]["summary"] == first["data"]["summary"]
+
+
 @pytest.mark.parametrize("policy", [{}, {"escalation": []}, {"escalation": STEPS[:1]}])
 async def test_people_are_told_again_as_often_as_the_policy_says(desk: Desk, policy: Json) -> None:
     await desk.set_policy(ACME, **policy)

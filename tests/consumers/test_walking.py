@@ -61,6 +61,36 @@ async def test_every_reply_shows_the_node_to_be_answered(
     assert [one["session"]["current_node_id"] for one in replies] == ["n1", "n2", "done", "done"]
 
 
+async def test_who_sends_nonsense_is_shown_where_the_session_stands(desk: Desk) -> None:
+    await author(desk)
+    session = {"session_id": new_id()}
+    await desk.apply(command("start_flow", command_id=new_id(), **session))
+    nonsense = command("record_step", command_id=new_id(), **session, answer=7)
+    await desk.apply(nonsense)
+    reply = await desk.answer(nonsense["command_id"])
+    assert (reply["code"], reply["version"], reply["node"]) == ("invalid", 1, SHOWN[0])
+
+
+async def test_an_intake_shows_the_first_node_of_the_proposal_that_it_picks(desk: Desk) -> None:
+    await desk.connection.execute(
+        """
+        insert into flow_proposals (
+            account_id, id, title, start, nodes, validated_by_outcome
+        ) values ($1, $2, 'Telephones', 'n1', $3, true)
+        """,
+        ACME,
+        new_id(),
+        json.dumps(NODES),
+    )
+    session = {"session_id": new_id()}
+    taken_in = command("intake", command_id=new_id(), **session, problem_text="The telephone")
+    step = command("record_step", command_id=new_id(), **session, option_id="y")
+    await desk.apply(taken_in, step)
+    replies = await desk.replies()
+    assert [one["outcome"] for one in replies] == ["accepted", "accepted"]
+    assert [one["node"] for one in replies] == SHOWN[:2]
+
+
 @pytest.mark.parametrize("cut", range(5))
 async def test_a_technician_goes_back_to_nodes_that_were_answered_and_to_no_others(
     desk: Desk, cut: int

@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from types import SimpleNamespace
 
 import pytest
@@ -107,6 +108,98 @@ async def test_what_is_committed_does_not_go_back_behind_what_another_worker_app
     await worker._work(Read([ARecord(encode(start()))], {Partition(CHAT_TOPIC, 0): range(1)}, 5))
     assert await desk.position() == 1
     assert worker._applied_up_to == {TopicPartition(CHAT_TOPIC, 0): 9}
+
+
+async def test_nothing_is_committed_of_partitions_that_are_another_s(
+    desk: Desk, database_url: str
+) -> None:
+    """Its member has got further, and what is committed would go back."""
+    worker = Worker(
+        Kafka("127.0.0.1:1", "t."), database_url, Applier(desk.engine, Limits()), WorkerSettings()
+    )
+    ours, another_s = (TopicPartition(CHAT_TOPIC, number) for number in (0, 1))
+    committed: list[Mapping[TopicPartition, int]] = []
+
+    async def commit(offsets: Mapping[TopicPartition, int]) -> None:
+        committed.append(offsets)
+
+    worker._rebalances.consumer = SimpleNamespace(  # type: ignore[assignment]
+        sought=lambda: {ours}, commit=commit
+    )
+    worker._applied_up_to |= {ours: 9, another_s: 4}
+    await worker._commit_offsets()
+    assert committed == [{ours: 9}]
+
+
+async def test_a_worker_that_failed_applies_nothing_more_and_reads_nothing_more(
+    desk: Desk, database_url: str
+) -> None:
+    """In other lanes, too: what it failed of may be that too much is set aside."""
+    worker = Worker(
+        Kafka("127.0.0.1:1", "t."), database_url, Applier(desk.engine, Limits()), WorkerSettings()
+    )
+    worker._rebalances.consumer = SimpleNamespace(  # type: ignore[assignment]
+        course=5, covered=({}, 5)
+    )
+    worker._rebalances.fail(LookupError())
+    await worker._work(Read([ARecord(encode(start()))], {Partition(CHAT_TOPIC, 0): range(1)}, 5))
+    assert await desk.position() is None
+
+    handling = asyncio.ensure_future(worker._handle([]))
+    done, _ = await asyncio.wait({handling}, timeout=0.1)
+    assert not done, "FastStream would read on"
+    handling.cancel()
+    assert isinstance(worker.failed.exception(), LookupError)
+
+
+async def test_a_worker_is_careful_until_it_has_applied_what_it_was_to_be_careful_with(
+    desk: Desk, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.apply(start())
+    worker = Worker(
+        Kafka("127.0.0.1:1", "t."),
+        database_url,
+        Applier(desk.engine, Limits()),
+        WorkerSettings(careful=True),
+    )
+    sought: list[set[TopicPartition]] = []
+
+    async def seek(_: object, assigned: set[TopicPartition]) -> None:
+        sought.append(assigned)
+
+    monkeypatch.setattr(worker._rebalances, "seek", seek)
+    worker._rebalances.consumer = SimpleNamespace(course=5, assignment=set)  # type: ignore[assignment]
+    worker._committed_at = math.inf
+    for offset, careful in ((5, True), (1, False)):  # behind a gap, and where reading goes on
+        record = ARecord(encode(start()), offset=offset)
+        span = range(offset, offset + 1)
+        await worker._work(Read([record], {Partition(CHAT_TOPIC, 0): span}, 5))
+        assert worker._careful is careful
+    assert (sought, await desk.position()) == ([set()], 2)
+
+
+async def test_reading_is_taken_up_again_once_no_lane_waits_any_more(
+    desk: Desk, database_url: str
+) -> None:
+    """Until then partitions are polled, and only while they are paused: nothing may come."""
+    worker = Worker(
+        Kafka("127.0.0.1:1", "t."), database_url, Applier(desk.engine, Limits()), WorkerSettings()
+    )
+    did: list[str] = []
+
+    async def poll_paused() -> None:
+        did.append("poll")
+
+    worker._rebalances.consumer = SimpleNamespace(  # type: ignore[assignment]
+        assignment=set,
+        pause=lambda: did.append("pause"),
+        poll_paused=poll_paused,
+        resume=lambda: did.append("resume"),
+    )
+    await asyncio.gather(worker._wait_and_poll(0.01), worker._wait_and_poll(0.02))
+    *polls, last = did
+    assert (last, polls.count("resume"), polls.count("pause")) == ("resume", 0, polls.count("poll"))
+    assert polls[:2] == ["pause", "poll"]
 
 
 @pytest.mark.parametrize(

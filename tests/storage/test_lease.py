@@ -74,6 +74,17 @@ async def test_who_hears_nothing_of_postgres_has_lost_it(
         held.connection.terminate()
 
 
+async def test_giving_it_up_takes_its_time_where_postgres_does_not_answer_and_no_longer(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "RELEASE_SECONDS", 0.1)
+    async with muted(database_url) as (url, silent):
+        held = await taken(url)
+        silent.set()
+        await asyncio.wait_for(held.release(), 20)
+        assert held.connection.is_closed()
+
+
 async def test_a_lease_whose_server_goes_away_is_lost(database_url: str) -> None:
     held = await taken(database_url)
     server = await asyncpg.connect(database_url)
