@@ -216,7 +216,8 @@ class Desk:
         while (queue := more.queue) and more.answered and more.waiting and more.failed is None:
 
             async def next_step(tx: Transaction, queue: AccountSession = queue) -> Came:
-                await dead_letters.lock_parked(tx, {queue})
+                if not await dead_letters.lock_parked(tx, {queue}):
+                    return Came(queue)  # somebody else came to its end, or its account has ended
                 return await step(tx, queue, operator, now)
 
             more = await self._in_transaction(next_step)
@@ -238,7 +239,7 @@ class Desk:
 
 
 async def give_up_some(tx: Transaction, account_id: str, operator: Operator, now: datetime) -> int:
-    """Give up some of what waits of an account that has ended; return how many letters that were.
+    """Give up some of what waits of an account that has ended; return how many letters are left.
 
     Whoever sent a command is told so. What waits behind it is not tried: it is given up as well.
     """
@@ -249,7 +250,7 @@ async def give_up_some(tx: Transaction, account_id: str, operator: Operator, now
             items.append(given_up(letter))
     await carry_out(tx, items, now, Limits(), parked=True)
     await _settle(tx, waiting, "discarded", operator, now)
-    return len(waiting)
+    return await letters.count_of_account(tx, account_id)
 
 
 async def _locked(tx: Transaction, letter_id: str) -> KeptLetter:
@@ -258,13 +259,16 @@ async def _locked(tx: Transaction, letter_id: str) -> KeptLetter:
     if letter is None:
         msg = f"there is no dead letter {letter_id}"
         raise LetterStays(msg)
-    if letter.queue is not None:
-        await dead_letters.lock_parked(tx, {letter.queue})
+    queue = letter.queue
+    parked = queue is None or await dead_letters.lock_parked(tx, {queue})
     await letters.lock_letter(tx, letter.number)
     letter = await letters.letter(tx, letter_id)
     if letter is None or letter.status != "open":
         what = "gone" if letter is None else letter.status
         msg = f"{letter_id} is {what} already"
+        raise LetterStays(msg)
+    if not parked:
+        msg = f"the account of {letter_id} has ended: `firstline account delete` gives it up"
         raise LetterStays(msg)
     return letter
 

@@ -87,7 +87,7 @@ async def _end(database_url: str, account_id: str) -> None:
 
 
 async def _give_up_some(database_url: str, account_id: str) -> int:
-    """Give up some of the commands that were parked; return how many that were."""
+    """Give up some of the commands that were parked; return how many are left."""
     async with _on_account(database_url, account_id) as tx:
         return await give_up_some(tx, account_id, _ITS_END, datetime.now(UTC))
 

@@ -231,6 +231,18 @@ async def first_of_account(tx: Transaction, account_id: str) -> list[KeptLetter]
     return [KeptLetter(*row) for row in rows]
 
 
+async def count_of_account(tx: Transaction, account_id: str) -> int:
+    """How many commands wait for sessions of an account."""
+    ((waiting,),) = await tx.fetch(
+        """
+        select count(*) from dead_letters
+        where status = 'open' and command_id is not null and account_id = $1
+        """,
+        account_id,
+    )
+    return int(waiting)
+
+
 async def settle(tx: Transaction, numbers: Sequence[int], status: str) -> None:
     """Take letters off their queue: ``replayed`` or ``discarded``."""
     await tx.execute(

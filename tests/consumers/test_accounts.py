@@ -8,13 +8,15 @@ from typing import Any
 import asyncpg
 import pytest
 
-from consumers import apply, save
+from consumers import apply, dead_letter_desk, save
+from consumers.dead_letter_rules import LetterStays
 from consumers.isolate import Applier
 from firstline import accounts
 from firstline.accounts import AccountError
 from storage import accounts as stored
 from storage import dead_letter_desk as storage_desk
 from storage.blockers import end_blockers
+from storage.database import begin
 from storage.tables import metadata
 from tests.builders import (
     ACME,
@@ -27,7 +29,7 @@ from tests.builders import (
     an_id,
 )
 from tests.consumers.desk import Desk, notes, outcomes, resolve, start
-from tests.consumers.parked import Poison, a_parked_session, bad
+from tests.consumers.parked import EVE, Poison, a_parked_session, bad
 from tests.consumers.wire import command, new_id
 from tests.waiting import until_waiting
 
@@ -121,6 +123,33 @@ async def test_what_was_parked_is_given_up_before_its_account_goes(
     assert [one["duplicate"] for one in await desk.replies()][before:] == [False] * 5 + [True]
     assert [one["command_id"] for one in await desk.letters()] == [others["command_id"]]
     assert await desk.parked() == {(GLOBEX, session["session_id"])}
+
+
+async def test_what_was_parked_is_nobody_else_s_to_answer_once_its_account_has_ended(
+    desk: Desk,
+    poison: Poison,
+    operator: dead_letter_desk.Desk,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two would answer it at the same time, be it between two transactions of one replay."""
+    monkeypatch.setattr(storage_desk, "MOST_COMMANDS", 2)
+    queue, letters = await a_parked_session(desk, None, None)
+    poison.cure()
+    in_transaction = dead_letter_desk.Desk._in_transaction
+
+    async def then_ends(self: dead_letter_desk.Desk, work: Any) -> Any:  # noqa: ANN401 - as it takes it
+        came = await in_transaction(self, work)
+        async with begin(desk.engine) as tx:
+            await stored.end(tx, ACME)
+        return came
+
+    monkeypatch.setattr(dead_letter_desk.Desk, "_in_transaction", then_ends)
+    came = await operator.replay(letters[0], EVE, NOW)
+    assert list(came.answered) == letters[:2]
+    for act in (operator.replay, operator.discard):
+        with pytest.raises(LetterStays, match="has ended: `firstline account delete` gives it up"):
+            await act(letters[2], EVE, NOW)
+    assert queue[2]["command_id"] not in dict(await desk.answers())
 
 
 @pytest.mark.parametrize("what", ["start", "intake", "notes", "what was parked"])
