@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -245,6 +246,18 @@ async def test_who_is_told_to_stop_keeps_what_is_under_way_until_it_ends(
     await stopping
     assert await other.answer_once(asked) is None
     assert (under_way, await house.committed()) == ([0], 1)
+
+
+async def test_who_is_told_to_stop_twice_asks_kafka_for_nothing_more(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that is closed would connect again, and nobody would close that."""
+    nodes = await house.consume(Counting())
+    await nodes.stop()
+    commits = mock.AsyncMock()
+    monkeypatch.setattr(nodes, "_commit", commits)
+    await nodes.stop()
+    commits.assert_not_called()
 
 
 async def test_what_cannot_be_answered_is_not_taken_for_answered(
