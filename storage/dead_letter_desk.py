@@ -233,14 +233,17 @@ async def first_of_account(tx: Transaction, account_id: str) -> list[KeptLetter]
 
 async def count_of_account(tx: Transaction, account_id: str) -> int:
     """How many commands wait for sessions of an account."""
-    ((waiting,),) = await tx.fetch(
-        """
+    return await _count(tx, "account_id = $1", account_id)
+
+
+async def _count(tx: Transaction, whose: str, *ids: str) -> int:
+    """How many commands wait."""
+    waiting = f"""
         select count(*) from dead_letters
-        where status = 'open' and command_id is not null and account_id = $1
-        """,
-        account_id,
-    )
-    return int(waiting)
+        where status = 'open' and command_id is not null and {whose}
+    """  # noqa: S608 - of our own words
+    ((count,),) = await tx.fetch(waiting, *ids)
+    return int(count)
 
 
 async def settle(tx: Transaction, numbers: Sequence[int], status: str) -> None:
@@ -267,21 +270,10 @@ async def unpark(tx: Transaction, queue: AccountSession) -> int:
 
     The row that parks it has to be locked.
     """
-    account_id, session_id = queue
-    (row,) = await tx.fetch(
-        """
-        select count(*) from dead_letters
-        where status = 'open' and command_id is not null and account_id = $1 and session_id = $2
-        """,
-        account_id,
-        session_id,
-    )
-    waiting: int = row["count"]
+    waiting = await _count(tx, "account_id = $1 and session_id = $2", *queue)
     if not waiting:
         await tx.execute(
-            "delete from parked_sessions where account_id = $1 and session_id = $2",
-            account_id,
-            session_id,
+            "delete from parked_sessions where account_id = $1 and session_id = $2", *queue
         )
     return waiting
 
