@@ -1,6 +1,7 @@
 """A desk, for each test its own, poison for it, and who works on its dead letters."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from domain.decisions import Decision
 from domain.sessions import Session
 from storage.database import connect
 from tests.consumers.desk import Desk, a_desk
+from tests.consumers.gate import Gate, gate_before_saving
 from tests.consumers.parked import REMEMBERED, Poison
 from tests.operators import as_operator
 
@@ -21,6 +23,18 @@ from tests.operators import as_operator
 async def desk(database_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
     async with a_desk(database_url, tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Gate]:
+    """Puts a gate in front of saving a batch."""
+    return partial(gate_before_saving, monkeypatch, "consumers.apply")
+
+
+@pytest.fixture
+def _two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No transaction takes more than two dead letters."""
+    monkeypatch.setattr("storage.dead_letter_desk.MOST_COMMANDS", 2)
 
 
 @pytest.fixture

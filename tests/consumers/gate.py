@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
+from consumers.apply import Batch
 from consumers.save import save
+from storage.database import APPLICATION_NAME
+from tests.builders import NOW
+from tests.consumers.desk import Desk
+from tests.waiting import waiting
 
 
 class Gate:
@@ -34,3 +39,15 @@ def gate_before_saving(monkeypatch: pytest.MonkeyPatch, module: str, batches: in
 
     monkeypatch.setattr(f"{module}.save", gated)
     return gate
+
+
+async def at_once(desk: Desk, gate: Gate, first: Batch, second: Batch) -> None:
+    """Apply both, the second once the first is about to save, until the second waits for it."""
+    applying = [asyncio.ensure_future(desk.applier.apply(first, NOW))]
+    await gate.reached.wait()
+    applying.append(asyncio.ensure_future(desk.applier.apply(second, NOW)))
+    while not applying[1].done() and not await waiting(desk.connection, APPLICATION_NAME):
+        pass
+    assert not applying[1].done(), "nobody waits for anybody"
+    gate.opened.set()
+    await asyncio.gather(*applying)

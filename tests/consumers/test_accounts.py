@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -14,7 +14,6 @@ from consumers.isolate import Applier
 from firstline import accounts
 from firstline.accounts import AccountError
 from storage import accounts as stored
-from storage import dead_letter_desk as storage_desk
 from storage.blockers import end_blockers
 from storage.database import begin
 from storage.tables import metadata
@@ -29,6 +28,7 @@ from tests.builders import (
     an_id,
 )
 from tests.consumers.desk import Desk, notes, outcomes, resolve, start
+from tests.consumers.gate import Gate
 from tests.consumers.parked import EVE, Poison, a_parked_session, bad
 from tests.consumers.wire import command, new_id
 from tests.waiting import until_waiting
@@ -77,24 +77,16 @@ async def test_a_tombstone_is_the_last_of_each_session_behind_all_that_waited(
 
 
 async def test_a_start_that_is_about_to_commit_is_in_the_list(
-    desk: Desk, database_url: str, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, database_url: str, gate: Callable[..., Gate]
 ) -> None:
-    saving, opened = asyncio.Event(), asyncio.Event()
-
-    async def gated(*arguments: Any) -> None:  # noqa: ANN401 - those of save
-        saving.set()
-        await opened.wait()
-        await save.save(*arguments)
-
-    monkeypatch.setattr("consumers.apply.save", gated)
-    one = start()
+    saving, one = gate(), start()
     starting = asyncio.ensure_future(desk.apply(one))
-    await saving.wait()
+    await saving.reached.wait()
     deleting = asyncio.ensure_future(accounts.delete(database_url, ACME))
     await until_waiting(desk.connection, "firstline-accounts")
     # Who waits takes stopped workers for stopped; a batch only takes its time.
     assert await end_blockers(database_url, patience=0) == []
-    opened.set()
+    saving.opened.set()
     await starting
 
     assert await deleting == 1
@@ -103,11 +95,11 @@ async def test_a_start_that_is_about_to_commit_is_in_the_list(
     assert (await desk.counts())["sessions"] == 0
 
 
+@pytest.mark.usefixtures("_two_at_a_time")
 async def test_what_was_parked_is_given_up_before_its_account_goes(
-    desk: Desk, database_url: str, poison: Poison, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, database_url: str, poison: Poison
 ) -> None:
     """Whoever sent it is told so, in order; more of it than one transaction takes."""
-    monkeypatch.setattr(storage_desk, "MOST_COMMANDS", 2)
     first, _ = await a_parked_session(desk, None, None)
     second, _ = await a_parked_session(desk, "poison")
     await desk.apply(first[1])  # once more
@@ -125,6 +117,7 @@ async def test_what_was_parked_is_given_up_before_its_account_goes(
     assert await desk.parked() == {(GLOBEX, session["session_id"])}
 
 
+@pytest.mark.usefixtures("_two_at_a_time")
 async def test_what_was_parked_is_nobody_else_s_to_answer_once_its_account_has_ended(
     desk: Desk,
     poison: Poison,
@@ -132,7 +125,6 @@ async def test_what_was_parked_is_nobody_else_s_to_answer_once_its_account_has_e
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Two would answer it at the same time, be it between two transactions of one replay."""
-    monkeypatch.setattr(storage_desk, "MOST_COMMANDS", 2)
     queue, letters = await a_parked_session(desk, None, None)
     poison.cure()
     in_transaction = dead_letter_desk.Desk._in_transaction

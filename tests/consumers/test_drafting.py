@@ -1,15 +1,13 @@
 """Helpful AI-built walks become proposal drafts, which go with their sessions."""
 
-import asyncio
+from collections.abc import Callable
 
 import pytest
 
-from storage.database import APPLICATION_NAME
-from tests.builders import ACME, NOW
+from tests.builders import ACME
 from tests.consumers.desk import Desk, resolve
-from tests.consumers.gate import gate_before_saving
+from tests.consumers.gate import Gate, at_once
 from tests.consumers.wire import Json, command, new_id
-from tests.waiting import until_waiting
 
 YES = {"answer": "Yes", "option_id": "1"}
 
@@ -103,18 +101,12 @@ async def test_walks_without_a_category_are_one_draft(desk: Desk) -> None:
 
 
 async def test_equal_walks_that_end_at_once_are_one_draft(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, gate: Callable[..., Gate]
 ) -> None:
     """The second waits for who drafts for the account, and finds the draft."""
     sessions = [await walked(desk, "On?"), await walked(desk, "On?")]
-    first = gate_before_saving(monkeypatch, "consumers.apply")
     ends = [desk.batch(resolve(one, helpful=True), partition=at) for at, one in enumerate(sessions)]
-    applying = [asyncio.ensure_future(desk.applier.apply(ends[0], NOW))]
-    await first.reached.wait()
-    applying.append(asyncio.ensure_future(desk.applier.apply(ends[1], NOW)))
-    await until_waiting(desk.connection, APPLICATION_NAME)
-    first.opened.set()
-    await asyncio.gather(*applying)
+    await at_once(desk, gate(), *ends)
 
     assert await drafts(desk) == [("No mail.", 1, False)]
     rows = await desk.connection.fetch("select session_id::text from proposal_drafts")
@@ -163,20 +155,14 @@ async def test_a_draft_that_somebody_walks_stays_and_is_left_alone(desk: Desk) -
 
 
 async def test_a_draft_on_which_a_walk_begins_meanwhile_is_left_alone(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, gate: Callable[..., Gate]
 ) -> None:
     """Who drafts waits for the proposal, and sees who walks it once it may go on."""
     await do(desk, "resolve", await walked(desk, "On?"), helpful=True)
     proposal = await desk.connection.fetchval("select id::text from flow_proposals")
     longer = await walked(desk, "On?", "Loud?")
-    starting = gate_before_saving(monkeypatch, "consumers.apply")
     start = command("start_proposal", command_id=new_id(), flow_proposal_id=proposal)
     batches = [desk.batch(start), desk.batch(resolve(longer, helpful=True), partition=1)]
-    applying = [asyncio.ensure_future(desk.applier.apply(batches[0], NOW))]
-    await starting.reached.wait()
-    applying.append(asyncio.ensure_future(desk.applier.apply(batches[1], NOW)))
-    await until_waiting(desk.connection, APPLICATION_NAME)
-    starting.opened.set()
-    await asyncio.gather(*applying)
+    await at_once(desk, gate(), *batches)
 
     assert [questions for _, questions, _ in await drafts(desk)] == [1, 2]

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from functools import partial
 
 import asyncpg
 import pytest
@@ -26,19 +25,13 @@ from storage.database import APPLICATION_NAME, begin, connect
 from storage.faults import Fault, classify, describe, took_too_long
 from tests.builders import ACME, FLOW, NOW, TECH, an_id
 from tests.consumers.desk import Desk, notes, outcomes, start
-from tests.consumers.gate import Gate, gate_before_saving
+from tests.consumers.gate import Gate, at_once
 from tests.consumers.parked import bad
 from tests.consumers.wire import command, new_id
 from tests.muted import muted
 from tests.waiting import until_waiting
 
 CANARY = "canary7Q2x"
-
-
-@pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Gate]:
-    """Puts a gate in front of saving a batch."""
-    return partial(gate_before_saving, monkeypatch, "consumers.apply")
 
 
 # -- again ------------------------------------------------------------------------------------
@@ -48,15 +41,9 @@ async def test_one_command_in_two_batches_at_once_has_one_effect_and_two_answers
     desk: Desk, gate: Callable[..., Gate]
 ) -> None:
     """Both find the id unknown, and the primary key decides."""
-    first = gate()
     one = start()
     batches = [desk.batch(one, start(), partition=number) for number in (0, 1)]
-    applying = [asyncio.ensure_future(desk.applier.apply(batches[0], NOW))]
-    await first.reached.wait()
-    applying.append(asyncio.ensure_future(desk.applier.apply(batches[1], NOW)))
-    await until_waiting(desk.connection, APPLICATION_NAME)
-    first.opened.set()
-    await asyncio.gather(*applying)
+    await at_once(desk, gate(), *batches)
 
     answers = [reply for reply in await desk.replies() if reply["command_id"] == one["command_id"]]
     assert [answer["outcome"] for answer in answers] == ["accepted"] * 2
@@ -70,18 +57,12 @@ async def test_what_another_worker_is_about_to_park_is_not_overtaken(
     desk: Desk, gate: Callable[..., Gate]
 ) -> None:
     """It has the same partition, and has read further: it knows of the poison once it may go on."""
-    first = gate()
     session = start()["session_id"]
     parks = desk.batch(bad(session))
     behind = desk.batch(start(session))
     (partition,) = parks.spans
     both = Batch([*parks.items, *behind.items], {partition: range(2)})
-    applying = [asyncio.ensure_future(desk.applier.apply(parks, NOW))]
-    await first.reached.wait()
-    applying.append(asyncio.ensure_future(desk.applier.apply(both, NOW)))
-    await until_waiting(desk.connection, APPLICATION_NAME)
-    first.opened.set()
-    await asyncio.gather(*applying)
+    await at_once(desk, gate(), parks, both)
 
     assert [letter["reason"] for letter in await desk.letters()] == ["poison", "parked"]
     assert await desk.answers() == []
@@ -91,15 +72,9 @@ async def test_of_two_starts_on_one_ticket_at_once_one_comes_to_be(
     desk: Desk, gate: Callable[..., Gate]
 ) -> None:
     """The second waits for the ticket, and sees what the first did."""
-    first = gate()
     sent = [start(ticket_id="10045"), start(ticket_id="10045")]
     batches = [desk.batch(one, partition=number) for number, one in enumerate(sent)]
-    applying = [asyncio.ensure_future(desk.applier.apply(batches[0], NOW))]
-    await first.reached.wait()
-    applying.append(asyncio.ensure_future(desk.applier.apply(batches[1], NOW)))
-    await until_waiting(desk.connection, APPLICATION_NAME)
-    first.opened.set()
-    await asyncio.gather(*applying)
+    await at_once(desk, gate(), *batches)
 
     assert await desk.answers() == [
         (sent[0]["command_id"], "accepted"),

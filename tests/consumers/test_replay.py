@@ -222,13 +222,12 @@ async def test_a_command_that_is_refused_by_now_is_answered_so(
     )
 
 
+@pytest.mark.usefixtures("_two_at_a_time")
 async def test_a_queue_longer_than_a_transaction_is_replayed_in_several(
     desk: Desk,
     poison: Poison,
     operator: dead_letter_desk.Desk,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(storage_desk, "MOST_COMMANDS", 2)
     queue, letters = await a_parked_session(desk, *[None] * 4)
     poison.cure()
 
@@ -238,13 +237,12 @@ async def test_a_queue_longer_than_a_transaction_is_replayed_in_several(
     assert (await desk.answers())[1:] == outcomes(queue)
 
 
+@pytest.mark.usefixtures("_two_at_a_time")
 async def test_a_queue_longer_than_a_transaction_is_let_through_as_a_whole(
     desk: Desk,
     poison: Poison,
     operator: dead_letter_desk.Desk,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(storage_desk, "MOST_COMMANDS", 2)
     queue, letters = await a_parked_session(desk, *[None] * 5)
     del poison
 

@@ -13,7 +13,6 @@ from consumers.apply import Batch
 from consumers.dead_letter_rules import LetterStays
 from consumers.records import Delivery
 from consumers.records import Poison as Poisoned
-from storage import dead_letter_desk as storage_desk
 from storage import dead_letters
 from storage.database import APPLICATION_NAME, begin
 from tests.builders import ACME, NOW
@@ -72,6 +71,7 @@ async def test_a_replay_waits_for_a_batch_that_parks_more_and_takes_it_along(
     assert await desk.parked() == set()
 
 
+@pytest.mark.usefixtures("_two_at_a_time")
 async def test_so_does_one_of_several_transactions_before_each_of_them(
     desk: Desk,
     poison: Poison,
@@ -79,7 +79,6 @@ async def test_so_does_one_of_several_transactions_before_each_of_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else it would unpark the session in front of what was parked; a session would hold it up."""
-    monkeypatch.setattr(storage_desk, "MOST_COMMANDS", 2)
     queue, letters = await a_parked_session(desk, *[None] * 2)
     await desk.connection.execute("delete from sessions")
     poison.cure()
